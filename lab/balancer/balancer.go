@@ -7,6 +7,7 @@ package balancer
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"log/slog"
 	"time"
@@ -67,6 +68,12 @@ type Config struct {
 	CutOnDetach bool
 	// IdleTimeout ends a connection on which nothing moved; 0 means 60 s.
 	IdleTimeout time.Duration
+	// BackendKeepAlive uses a connection to a backend for more than one
+	// request. It has no effect together with ProxyProtocol.
+	BackendKeepAlive bool
+	// TargetRoots sign the certificates of https and http2 targets; nil means
+	// those that this machine trusts.
+	TargetRoots *x509.CertPool
 	// StartHealthy lets a new backend count as healthy at once.
 	StartHealthy bool
 }
@@ -77,14 +84,19 @@ type Balancer interface {
 	// stay keep their connections, backends that stay keep their health. If it
 	// fails, the old configuration still holds.
 	Apply(ctx context.Context, c Config) error
-	// Health tells of each backend, by ID, whether it would get traffic.
+	// Health tells of each backend, by ID, whether its checks say that it is
+	// up. A backend that is up gets traffic only while it is enabled.
 	Health() map[string]bool
-	// Close ends the listeners and cuts what is open.
+	// Close ends the listeners and cuts what is open. It may be called twice.
 	Close() error
 }
 
 // New starts a balancer. A port that cannot be bound is an error. The context
 // bounds the start only, not the life of the balancer.
 func New(ctx context.Context, c Config, log *slog.Logger) (Balancer, error) {
-	return nil, errors.ErrUnsupported
+	b := newBalancer(log)
+	if err := b.Apply(ctx, c); err != nil {
+		return nil, errors.Join(err, b.Close())
+	}
+	return b, nil
 }
