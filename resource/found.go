@@ -15,6 +15,7 @@ type Found struct {
 	Facts    Facts     // what only the outside can tell
 	Ready    bool      // in working order: what rests on it may start
 	Problem  string    // why it will never be ready by itself, in the provider's words; empty while there is hope
+	Broken   string    // what is out of order and an Update with Changed ["broken"] would mend: "powered off", "app-2 is missing"
 	Created  time.Time // by the cloud's clock; zero when it does not tell
 }
 
@@ -27,12 +28,13 @@ type foundJSON struct {
 	Facts    Facts           `json:"facts,omitzero"`
 	Ready    bool            `json:"ready,omitempty"`
 	Problem  string          `json:"problem,omitempty"`
+	Broken   string          `json:"broken,omitempty"`
 	Created  time.Time       `json:"created,omitzero"`
 }
 
 // MarshalJSON writes the one form that state, plan and wire share.
 func (f Found) MarshalJSON() ([]byte, error) {
-	j := foundJSON{Mark: f.Mark, Provider: f.Provider, ID: f.ID, Observed: f.Observed, Facts: f.Facts, Ready: f.Ready, Problem: f.Problem, Created: f.Created}
+	j := foundJSON{Mark: f.Mark, Provider: f.Provider, ID: f.ID, Observed: f.Observed, Facts: f.Facts, Ready: f.Ready, Problem: f.Problem, Broken: f.Broken, Created: f.Created}
 	if f.Spec != nil {
 		spec, err := Encode(f.Spec)
 		if err != nil {
@@ -49,7 +51,7 @@ func (f *Found) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &j); err != nil {
 		return err
 	}
-	*f = Found{Mark: j.Mark, Provider: j.Provider, ID: j.ID, Observed: j.Observed, Facts: j.Facts, Ready: j.Ready, Problem: j.Problem, Created: j.Created}
+	*f = Found{Mark: j.Mark, Provider: j.Provider, ID: j.ID, Observed: j.Observed, Facts: j.Facts, Ready: j.Ready, Problem: j.Problem, Broken: j.Broken, Created: j.Created}
 	if len(j.Spec) > 0 && string(j.Spec) != "null" {
 		spec, err := Decode(j.Mark.Address.Kind(), j.Spec)
 		if err != nil {
