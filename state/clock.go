@@ -1,0 +1,5 @@
+package state
+
+import "time"
+
+var started = time.Now()
