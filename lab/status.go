@@ -1,0 +1,32 @@
+package lab
+
+import (
+	"net/http"
+
+	"github.com/cloudship/cloudship/lab/cloud"
+)
+
+// Report is what /_lab/status tells of a lab.
+type Report struct {
+	Servers string            `json:"servers"` // Paper or Containers
+	URLs    map[string]string `json:"urls"`    // by provider
+	Calls   int               `json:"calls"`
+	Counts  map[string]int    `json:"counts"` // how many resources of each kind there are
+}
+
+// Report tells what the lab is and holds.
+func (l *Lab) Report() Report {
+	return Report{
+		Servers: l.options.Servers,
+		URLs:    map[string]string{DigitalOcean: l.URL(DigitalOcean)},
+		Calls:   l.Calls().Len(),
+		Counts:  l.ocean.Counts(),
+	}
+}
+
+// adminRoutes are the endpoints under /_lab/ that only the whole lab can serve.
+func (l *Lab) adminRoutes() {
+	l.gate.HandleAdmin("GET /_lab/status", func(w http.ResponseWriter, r *http.Request) {
+		cloud.WriteJSON(w, http.StatusOK, l.Report())
+	})
+}
