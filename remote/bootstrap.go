@@ -121,9 +121,9 @@ func (b *bootstrap) install(ctx context.Context, c Command) error {
 		err = b.host.Stream(ctx, c, func(line string) {
 			if done, found := strings.CutPrefix(line, sayPrefix); found {
 				b.say("%s", done)
-				return
+			} else if tellsProgress(line) {
+				b.watch(line)
 			}
-			b.watch(line)
 		})
 		var exit *ExitError
 		if err == nil || ctx.Err() != nil || !errors.As(err, &exit) || exit.Code < 0 {
@@ -131,6 +131,17 @@ func (b *bootstrap) install(ctx context.Context, c Command) error {
 		}
 	}
 	return err
+}
+
+// tellsProgress picks the lines of a package installation by which one sees it
+// move on.
+func tellsProgress(line string) bool {
+	for _, start := range []string{"Fetched ", "Setting up ", "Unpacking ", "waiting for ", "Installing "} {
+		if strings.HasPrefix(strings.TrimSpace(line), start) {
+			return true
+		}
+	}
+	return false
 }
 
 // admit lets a login that is not root use the engine. A group counts from the
@@ -144,7 +155,7 @@ func (b *bootstrap) admit(ctx context.Context) error {
 		return err
 	}
 	b.say("added %s to the group docker", user)
-	return b.host.redial(ctx, b.host.target.Identity, connectTimeout)
+	return b.host.redial(ctx, b.host.line.Load().identity, connectTimeout)
 }
 
 // await asks the engine until it answers.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // cloudInitScript waits until cloud-init has done its work of this boot. It
@@ -21,7 +20,11 @@ var cloudInitDone = []int{0, 1, 2}
 
 // WaitCloudInit waits until cloud-init has ended. It restarts sshd, installs
 // packages and writes keys until then, so nothing should be changed before.
+// Once it has ended, asking again costs nothing.
 func (h *Host) WaitCloudInit(ctx context.Context, progress func(string)) error {
+	if h.settled.Load() {
+		return nil
+	}
 	if progress != nil {
 		progress("waiting for cloud-init")
 	}
@@ -30,15 +33,17 @@ func (h *Host) WaitCloudInit(ctx context.Context, progress func(string)) error {
 		var exit *ExitError
 		switch {
 		case err == nil:
+			h.settled.Store(true)
 			return nil
 		case errors.As(err, &exit) && slices.Contains(cloudInitDone, exit.Code):
 			if progress != nil {
-				progress(strings.TrimSpace("cloud-init ended with complaints " + exit.Stderr))
+				progress("cloud-init ended, not without errors (cloud-init status --long)")
 			}
+			h.settled.Store(true)
 			return nil
 		case ctx.Err() == nil && errors.Is(err, ErrClosed):
 			// cloud-init restarted sshd or the network under our connection.
-			if err := h.redial(ctx, h.target.Identity, connectTimeout*4); err != nil {
+			if err := h.redial(ctx, h.line.Load().identity, connectTimeout*4); err != nil {
 				return fmt.Errorf("wait for cloud-init: %w", err)
 			}
 		default:

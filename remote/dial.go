@@ -16,6 +16,9 @@ const (
 	connectTimeout = 15 * time.Second
 	// retryPause lies between two attempts at a host that boots.
 	retryPause = time.Second
+	// authPause lies between two refused logins; newer sshds shut out who
+	// fails too often.
+	authPause = 5 * time.Second
 	// authPatience bounds how long a refused login is tried again: sshd may
 	// answer a moment before cloud-init has written the authorized keys.
 	authPatience = time.Minute
@@ -72,7 +75,11 @@ func (h *Host) dialPatiently(ctx context.Context, id Identity, patience time.Dur
 			told = time.Now()
 			h.target.tell(fmt.Sprintf("waiting for SSH on %s (%s): %v", h.target.Address, waited.Round(time.Second), err))
 		}
-		if pause(ctx, min(retryPause, patience-waited)) != nil {
+		rest := retryPause
+		if refused != nil {
+			rest = authPause
+		}
+		if pause(ctx, min(rest, patience-waited)) != nil {
 			return nil, &UnreachableError{Address: h.target.Hostport(), Tries: tries, Err: fmt.Errorf("%w (last: %v)", ctx.Err(), err)}
 		}
 	}
@@ -105,7 +112,7 @@ func (h *Host) dialOnce(ctx context.Context, id Identity) (*line, error) {
 		_ = conn.Close()
 		return nil, h.explain(ctx, err, seen)
 	}
-	return newLine(ssh.NewClient(client, channels, requests), seen.certified), nil
+	return newLine(ssh.NewClient(client, channels, requests), id, seen.certified), nil
 }
 
 func (h *Host) dialTCP(ctx context.Context) (net.Conn, error) {

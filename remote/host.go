@@ -24,6 +24,7 @@ type Host struct {
 	jump     *Host
 	line     atomic.Pointer[line]
 	sessions chan struct{}
+	settled  atomic.Bool // cloud-init has ended
 }
 
 // Target is what the host was dialled with.
@@ -50,9 +51,9 @@ func (h *Host) closeJump() {
 	}
 }
 
-// redial replaces the connection by a new login, accepted by id: group
-// memberships and host certificates count from the login on. What runs over
-// the old connection ends.
+// redial replaces the connection by a new login, where id accepts the host from
+// now on: group memberships and host certificates count from the login on. What
+// runs over the old connection ends.
 func (h *Host) redial(ctx context.Context, id Identity, patience time.Duration) error {
 	fresh, err := h.dialPatiently(ctx, id, patience)
 	if err != nil {

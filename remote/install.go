@@ -6,26 +6,22 @@ const sayPrefix = "cloudship: "
 // aptPrelude waits for the locks of other installations (as cloud-init's or
 // unattended upgrades'), mends one that was interrupted, and defines install.
 const aptPrelude = `export LC_ALL=C DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l NEEDRESTART_SUSPEND=1
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
 unlocked() {
 	waits=0
-	until said=$("$@" 2>&1); do
-		case $said in
-		*"lock was locked by"* | *"Could not get lock"* | *"Unable to lock"*) ;;
-		*)
-			printf '%s\n' "$said" >&2
-			return 1
-			;;
-		esac
+	while :; do
+		code=$({ { "$@" 2>&1 || echo $? >&3; } | tee "$log" >&4; } 3>&1)
+		[ -n "$code" ] || return 0
 		waits=$((waits + 1))
-		if [ "$waits" -gt 300 ]; then
-			printf '%s\n' "$said" >&2
-			return 1
+		if [ "$waits" -gt 300 ] || ! grep -q 'lock was locked by\|Could not get lock\|Unable to lock' "$log"; then
+			grep '^[EW]: \|^dpkg' "$log" >&2 || tail -n 5 "$log" >&2
+			return "$code"
 		fi
 		echo "waiting for another package installation to end"
 		sleep 2
 	done
-	printf '%s\n' "$said"
-}
+} 4>&1
 get() { unlocked apt-get -q -o APT::Update::Error-Mode=any -o Acquire::Retries=3 "$@"; }
 install() {
 	get install -y --no-install-recommends -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@"

@@ -16,7 +16,8 @@ const keepaliveEvery = 15 * time.Second
 // line is one SSH connection with the goroutines that serve it.
 type line struct {
 	*ssh.Client
-	certified bool
+	identity  Identity // what the host was accepted by
+	certified bool     // it showed a certificate
 	done      chan struct{}
 	stop      context.CancelFunc
 
@@ -25,9 +26,9 @@ type line struct {
 	running sync.WaitGroup
 }
 
-func newLine(client *ssh.Client, certified bool) *line {
+func newLine(client *ssh.Client, identity Identity, certified bool) *line {
 	ctx, stop := context.WithCancel(context.Background())
-	l := &line{Client: client, certified: certified, done: make(chan struct{}), stop: stop}
+	l := &line{Client: client, identity: identity, certified: certified, done: make(chan struct{}), stop: stop}
 	l.start(func() {
 		defer close(l.done)
 		_ = client.Wait()

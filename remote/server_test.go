@@ -24,8 +24,8 @@ type server struct {
 	config   *ssh.ServerConfig
 	running  sync.WaitGroup
 
-	mu    sync.Mutex
-	conns map[net.Conn]bool
+	mu     sync.Mutex
+	conns  map[net.Conn]bool
 	accept func(n int, conn net.Conn) bool
 	count  int
 	// deaf servers answer no global requests.
