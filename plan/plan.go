@@ -13,8 +13,8 @@ import (
 // Format is the version of the saved plan.
 const Format = 1
 
-// Plan is the ordered steps that take what was found to what is wanted. Only Steps, Releases and
-// Intent steer the walk; all else is for showing.
+// Plan is the ordered steps that take what was found to what is wanted. Only Steps, Settled,
+// Releases and Intent steer the walk; all else is for showing.
 type Plan struct {
 	Format    int                              `json:"format"`
 	Stack     resource.StackID                 `json:"stack"`
@@ -27,7 +27,8 @@ type Plan struct {
 	Unknown   []resource.Unknown               `json:"unknown,omitempty"` // could not be asked: last known kept, nothing planned on it
 	Notes     []string                         `json:"notes,omitempty"`   // gaps, choices, warnings: sentences for the reader
 	Steps     []Step                           `json:"steps,omitempty"`
-	Intent    resource.Intent                  `json:"intent"` // what it will be when all steps are done; the route steps move Live themselves
+	Settled   []resource.Item                  `json:"settled,omitempty"` // wants that are remembered without a call: memo fields, what was found again
+	Intent    resource.Intent                  `json:"intent"`            // in force when the walk begins; the phases of a switch then move Live and Switch
 	Releases  map[string]resource.ReleaseEntry `json:"releases,omitempty"`
 	Providers map[string]resource.Config       `json:"providers,omitempty"` // by alias, the provider blocks as evaluated
 	Prices    Prices                           `json:"prices"`
@@ -95,8 +96,8 @@ const (
 	DoCreate Do = "create" // Driver.Create, then wait until Ready
 	DoUpdate Do = "update" // Driver.Update, then wait until Ready
 	DoDelete Do = "delete" // Driver.Delete, then wait until it is not listed
+	DoWait   Do = "wait"   // no call: what was made earlier is waited for until Ready
 	DoRetire Do = "retire" // Provider.Retire: the stack's tags, when nothing is left
-	DoForget Do = "forget" // no call: the record of what is surely gone is dropped
 )
 
 // The phases of a switch, in their order. Each is committed to the state before its first call.
@@ -123,17 +124,18 @@ const (
 // Step is one call, or one batch of equal ones. Steps form a graph by Needs and are listed in an
 // order that respects it.
 type Step struct {
-	ID        string          `json:"id"` // "create group.blue.server[0..9]": unique in the plan, stable
-	Do        Do              `json:"do"`
-	Phase     string          `json:"phase,omitempty"`
-	Provider  string          `json:"provider,omitempty"` // alias; empty for kinds on hosts and routes
-	Items     []resource.Item `json:"items"`
-	Needs     []string        `json:"needs,omitempty"` // ids of steps that must have succeeded
-	Reason    string          `json:"reason,omitempty"`
-	Releases  []string        `json:"releases,omitempty"`   // documents that the call carries
-	Secrets   []string        `json:"secrets,omitempty"`    // digests of the values that the call carries
-	Tag       string          `json:"tag,omitempty"`        // of a delete of many by tag
-	OnFailure []Step          `json:"on_failure,omitempty"` // the way back, in order; done when this step fails
-	Outcome   Outcome         `json:"outcome,omitempty"`    // what the failure of this step means
-	Deadline  time.Duration   `json:"deadline,omitempty"`   // how long its readiness is waited for; 0: the kind's default
+	ID        string           `json:"id"` // "create group.blue.server[0..9]": unique in the plan, stable
+	Do        Do               `json:"do"`
+	Phase     string           `json:"phase,omitempty"`
+	Provider  string           `json:"provider,omitempty"` // alias; empty for kinds on hosts and routes
+	Items     []resource.Item  `json:"items"`
+	Needs     []string         `json:"needs,omitempty"` // ids of steps that must have succeeded
+	Reason    string           `json:"reason,omitempty"`
+	Releases  []string         `json:"releases,omitempty"`   // documents that the call carries
+	Secrets   []string         `json:"secrets,omitempty"`    // digests of the values that the call carries
+	Tag       string           `json:"tag,omitempty"`        // of a delete of many by tag
+	OnFailure []Step           `json:"on_failure,omitempty"` // the way back, in order; done when this step fails
+	Outcome   Outcome          `json:"outcome,omitempty"`    // what the failure of this step means
+	Switch    *resource.Switch `json:"switch,omitempty"`     // of a phase: committed to the state before the call
+	Deadline  time.Duration    `json:"deadline,omitempty"`   // how long its readiness is waited for; 0: the kind's default
 }
