@@ -80,12 +80,18 @@ func Decode(kind Kind, b []byte) (Spec, error) {
 	if len(bytes.TrimSpace(b)) == 0 || string(b) == "null" {
 		return s, nil
 	}
-	d := json.NewDecoder(bytes.NewReader(b))
-	d.DisallowUnknownFields()
-	if err := d.Decode(s); err != nil {
+	if err := strict(b, s); err != nil {
 		return nil, fmt.Errorf("spec of a %s: %w", kind, err)
 	}
 	return s, nil
+}
+
+// strict reads JSON and refuses a field that v does not have. A decoder's own strictness ends at
+// every type that reads itself, so these ask for it again.
+func strict(b []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	return d.Decode(v)
 }
 
 // Encode writes a spec; the same spec gives the same bytes.
@@ -175,15 +181,29 @@ func CopyField(to, from Spec, name string) {
 }
 
 // Refs lists every address that a spec names, each once, in the order of its fields.
-func Refs(s Spec) []Address {
-	var refs []Address
-	seen := map[Address]bool{}
+func Refs(s Spec) []Address { return named[Address](s) }
+
+// Secrets lists the digest of every secret that a spec names, each once, in the order of its
+// fields.
+func Secrets(s Spec) []string {
+	var digests []string
+	for _, secret := range named[Secret](s) {
+		digests = append(digests, secret.Digest)
+	}
+	return digests
+}
+
+// named lists every value of type T in a spec that is not zero, each once, in order.
+func named[T comparable](s Spec) []T {
+	var list []T
+	var zero T
+	seen := map[T]bool{}
 	var visit func(v reflect.Value)
 	visit = func(v reflect.Value) {
-		if v.IsValid() && v.Type() == reflect.TypeOf(Address{}) {
-			if a := v.Interface().(Address); !a.IsZero() && !seen[a] {
-				seen[a] = true
-				refs = append(refs, a)
+		if v.IsValid() && v.Type() == reflect.TypeFor[T]() {
+			if x := v.Interface().(T); x != zero && !seen[x] {
+				seen[x] = true
+				list = append(list, x)
 			}
 			return
 		}
@@ -205,5 +225,5 @@ func Refs(s Spec) []Address {
 	if s != nil {
 		visit(reflect.ValueOf(s))
 	}
-	return refs
+	return list
 }
