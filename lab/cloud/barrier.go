@@ -85,7 +85,7 @@ func (b *Barrier) pass(ctx context.Context) bool {
 	}
 }
 
-// hold keeps a call until it is released (true) or its client leaves (false).
+// hold keeps a call until it is released (true) or ctx ends (false).
 func (b *Barrier) hold(ctx context.Context, h Held) bool {
 	b.mu.Lock()
 	b.release() // one at a time: a later hold takes over

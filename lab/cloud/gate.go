@@ -126,7 +126,7 @@ func (p *passage) run() (status int, fault string) {
 	a.send(p.w)
 	if rule.Do == Hold && rule.Point == AfterAnswer {
 		if http.NewResponseController(p.w).Flush() == nil {
-			p.hold(ctx, rule)
+			p.hold(p.gate.ctx, rule)
 		}
 	}
 	return a.status, rule.Do

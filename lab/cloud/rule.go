@@ -16,10 +16,12 @@ const (
 	LoseAnswer = "lose_answer" // take effect, then close the connection
 	HangBefore = "hang_before" // no effect and no answer until the client leaves
 	HangAfter  = "hang_after"  // take effect, no answer until the client leaves
-	Hold       = "hold"        // stop at Point until released or the client leaves
+	Hold       = "hold"        // stop the world when the call is at Point, until released
 )
 
-// Where a Hold rule stops its call.
+// Where a Hold rule stops its call. When its client leaves, a call without an
+// answer is released by itself; one that has its answer only by Release, for
+// then its client may close the connection as it likes.
 const (
 	BeforeEffect = "before_effect" // the call is received
 	AfterEffect  = "after_effect"  // the effect is there, the answer is not sent
