@@ -109,7 +109,7 @@ func (i Item) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON reads it back; the spec's kind follows from the address.
 func (i *Item) UnmarshalJSON(b []byte) error {
 	var j itemJSON
-	if err := json.Unmarshal(b, &j); err != nil {
+	if err := strict(b, &j); err != nil {
 		return err
 	}
 	*i = Item{Mark: j.Mark, Have: j.Have, Changed: j.Changed}

@@ -48,7 +48,7 @@ func (f Found) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON reads it back; the spec's kind follows from the address.
 func (f *Found) UnmarshalJSON(b []byte) error {
 	var j foundJSON
-	if err := json.Unmarshal(b, &j); err != nil {
+	if err := strict(b, &j); err != nil {
 		return err
 	}
 	*f = Found{Mark: j.Mark, Provider: j.Provider, ID: j.ID, Observed: j.Observed, Facts: j.Facts, Ready: j.Ready, Problem: j.Problem, Broken: j.Broken, Created: j.Created}

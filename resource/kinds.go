@@ -58,6 +58,7 @@ type ServerSpec struct {
 	Network Address   `json:"network,omitzero" plan:"fixed"`
 	Keys    []Address `json:"keys,omitempty" plan:"initial"` // ssh_key resources known to the cloud
 	Options Options   `json:"options,omitempty" plan:"fixed"`
+	Power   string    `json:"power,omitempty"` // "off" in what was found of a server that is switched off; never wanted, so an update switches it on
 }
 
 // LoadBalancerSpec is a provider's load balancer without its members.
@@ -74,9 +75,10 @@ type LoadBalancerSpec struct {
 	Options       Options     `json:"options,omitempty"`
 }
 
-// Listener is one port that a load balancer answers on.
+// Listener is one port that a load balancer answers on. Its name is the stack file's own; no cloud
+// keeps it, so it is not compared.
 type Listener struct {
-	Name           string       `json:"name"`
+	Name           string       `json:"name,omitempty" plan:"memo"`
 	Protocol       string       `json:"protocol"` // http, https, http2, tcp
 	Port           int          `json:"port"`
 	TargetProtocol string       `json:"target_protocol"` // http, https, http2, tcp

@@ -125,7 +125,7 @@ func (w Wish) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON reads it back.
 func (w *Wish) UnmarshalJSON(b []byte) error {
 	var j wishJSON
-	if err := json.Unmarshal(b, &j); err != nil {
+	if err := strict(b, &j); err != nil {
 		return err
 	}
 	spec, err := Decode(j.Address.Kind(), j.Spec)
@@ -152,7 +152,7 @@ func (r Resolved) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON reads it back.
 func (r *Resolved) UnmarshalJSON(b []byte) error {
 	var j resolvedJSON
-	if err := json.Unmarshal(b, &j); err != nil {
+	if err := strict(b, &j); err != nil {
 		return err
 	}
 	r.Price, r.Note = j.Price, j.Note

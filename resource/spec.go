@@ -151,11 +151,29 @@ func Fields(s Spec) []Field {
 	for _, l := range layoutOf(v.Type()) {
 		f := Field{Name: l.name, Mode: l.mode}
 		if fv := v.Field(l.index); !empty(fv) {
-			f.Value, _ = json.Marshal(fv.Interface())
+			f.Value, _ = json.Marshal(compared(fv))
 		}
 		fields = append(fields, f)
 	}
 	return fields
+}
+
+// compared is a field's value without what is only remembered inside it: the elements of a list of
+// structs lose their fields of ModeMemo.
+func compared(v reflect.Value) any {
+	if v.Kind() != reflect.Slice || v.Type().Elem().Kind() != reflect.Struct {
+		return v.Interface()
+	}
+	list := reflect.MakeSlice(v.Type(), v.Len(), v.Len())
+	reflect.Copy(list, v)
+	for _, l := range layoutOf(v.Type().Elem()) {
+		if l.mode == ModeMemo {
+			for i := range list.Len() {
+				list.Index(i).Field(l.index).SetZero()
+			}
+		}
+	}
+	return list.Interface()
 }
 
 func empty(v reflect.Value) bool {
