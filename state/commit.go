@@ -109,6 +109,9 @@ func (s *Session) write(ctx context.Context, content Content, command string, cl
 		if err == nil {
 			err = s.confirm(ctx, next)
 		}
+		if err != nil && errors.Is(context.Cause(ctx), ErrLeaseLost) {
+			err = fmt.Errorf("%w: it ended during the commit: %w", ErrLeaseLost, err)
+		}
 		if err != nil {
 			return err
 		}

@@ -33,6 +33,8 @@ type LockedError struct {
 	Since   time.Time // by the holder's clock
 	Until   time.Time // when the lease ends unless it is renewed, by our clock
 	Here    bool      // the holder is a live process of this machine
+
+	untold bool // the store's clock cannot tell how old the lease is
 }
 
 func (e *LockedError) Error() string {

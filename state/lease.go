@@ -53,6 +53,11 @@ type lease struct {
 
 	turn chan struct{} // held while the record is swapped
 
+	// Another's record, when it was first seen by our clock. One that does not
+	// change for its whole time is over, whatever the store's clock says.
+	seen   string
+	seenAt time.Duration
+
 	mu      sync.Mutex
 	claim   claim
 	version string
@@ -95,27 +100,49 @@ func (l *lease) take(ctx context.Context, guarded bool) (taken, error) {
 		// Before the guard was ours its holder's calls had ended; a remote
 		// store may still have one of a dead process on its way.
 		gone := guarded && old.Process.sameKernel(here)
-		if record.Data != nil && !old.over(record.Age) && !gone && !old.Process.dead(here) {
-			return taken{}, lockedBy(l.store, old, record.Age, here)
+		age := max(record.Age, l.watched(record.Version))
+		if record.Data != nil && !old.over(age) && !gone && !old.Process.dead(here) {
+			locked := lockedBy(l.store, old, age, here)
+			locked.untold = record.Age < -grace
+			return taken{}, locked
 		}
-		sent := l.clock()
-		version, err := l.store.SwapLease(ctx, record.Version, l.claim.encode())
-		switch {
-		case errors.Is(err, ErrMoved):
-			if version, err = l.ours(ctx); errors.Is(err, ErrLeaseLost) {
-				continue // somebody was faster; or our own lost answer
-			}
-		case err != nil && ctx.Err() == nil:
-			if v, e := l.ours(ctx); e == nil {
-				version, err = v, nil
-			}
-		}
-		if err != nil {
+		switch err := l.swapIn(ctx, record.Version); {
+		case errors.Is(err, ErrLeaseLost): // somebody was faster
+		case err != nil:
 			return taken{}, fmt.Errorf("take the lease of %s: %w", l.store.Name(), err)
+		default:
+			return taken{from: old, fence: record.Data != nil && !old.Released && !gone}, nil
 		}
-		l.hold(version, sent)
-		return taken{from: old, fence: record.Data != nil && !old.Released && !gone}, nil
 	}
+}
+
+// swapIn puts our claim in the place of the record of this version. ErrLeaseLost
+// is that somebody else did so.
+func (l *lease) swapIn(ctx context.Context, version string) error {
+	sent := l.clock()
+	next, err := l.store.SwapLease(ctx, version, l.claim.encode())
+	if err != nil {
+		// It may have come through, and the answer got lost.
+		have, readErr := l.ours(ctx)
+		switch {
+		case readErr == nil:
+			next = have
+		case errors.Is(err, ErrMoved):
+			return readErr
+		default:
+			return err
+		}
+	}
+	l.hold(next, sent)
+	return nil
+}
+
+// watched returns for how long this record has been seen unchanged.
+func (l *lease) watched(version string) time.Duration {
+	if now := l.clock(); l.seen != version {
+		l.seen, l.seenAt = version, now
+	}
+	return l.clock() - l.seenAt
 }
 
 // ours returns the version of the record if it is this session's, else

@@ -224,7 +224,7 @@ func (l *local) Lease(ctx context.Context) (Record, error) {
 	if err != nil {
 		return Record{}, err
 	}
-	return Record{Data: data, Version: hash(data), Age: max(0, now.Sub(info.ModTime()))}, nil
+	return Record{Data: data, Version: hash(data), Age: now.Sub(info.ModTime())}, nil
 }
 
 // now asks the file system for the time; where it may not be written to, this

@@ -89,13 +89,18 @@ func Begin(ctx context.Context, store Store, options Options) (*Session, error) 
 	return s, nil
 }
 
-// acquire takes the lease, as often as the wait allows.
+// acquire takes the lease, as often as the wait allows. Where the store's clock
+// was set back it waits for as long as a live holder would need to show itself.
 func (s *Session) acquire(ctx context.Context) (taken, error) {
-	deadline := s.options.clock() + s.options.Wait
+	begun := s.options.clock()
+	deadline := begun + s.options.Wait
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		how, err := s.try(ctx)
+		if locked, ok := errors.AsType[*LockedError](err); ok && locked.untold {
+			deadline = max(deadline, begun+s.options.TTL+2*grace)
+		}
 		left := deadline - s.options.clock()
 		if !errors.Is(err, ErrLocked) || left <= 0 {
 			return how, err

@@ -31,8 +31,8 @@ type Store interface {
 	// Put stores data as the snapshot of this number if there is none yet,
 	// whole or not at all; when it returns nil the data outlives a power loss.
 	// There being one already is ErrExists, also when the data is the same: a
-	// caller whose earlier answer was lost compares. No room is ErrFull, and
-	// nothing is left behind.
+	// caller whose earlier answer was lost compares. No room is ErrFull, not
+	// being allowed to is fs.ErrPermission; then nothing is left behind.
 	Put(ctx context.Context, serial Serial, data []byte) error
 
 	// Get returns the snapshot of this number, byte for byte, or ErrAbsent.
@@ -62,7 +62,7 @@ type Store interface {
 type Record struct {
 	Data    []byte
 	Version string        // changes with every swap; "" if there is no record
-	Age     time.Duration // since the last swap, by the store's own clock
+	Age     time.Duration // since the last swap, by the store's own clock; negative if that was set back
 }
 
 // Guarded is a store that has, beside the lease, a lock that the operating

@@ -1,0 +1,129 @@
+package storetest
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/cloudship/cloudship/state"
+)
+
+const childVariable = "CLOUDSHIP_STORETEST_URL"
+
+// Main runs the tests, or, started by one of them, the process that is killed.
+func Main(m *testing.M) {
+	url := os.Getenv(childVariable)
+	if url == "" {
+		os.Exit(m.Run())
+	}
+	if err := commitForever(context.Background(), url); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// commitForever counts on from what it finds, and says every number when it is
+// committed.
+func commitForever(ctx context.Context, url string) error {
+	store, err := state.Open(ctx, url)
+	if err != nil {
+		return err
+	}
+	s, err := state.Begin(ctx, store, state.Options{Command: "apply"})
+	if err != nil {
+		return err
+	}
+	var n int
+	if head := s.Head().Snapshot; head != nil {
+		if _, err := fmt.Sscanf(string(head.Body), `{"count":%d}`, &n); err != nil {
+			return err
+		}
+	}
+	fmt.Println(n)
+	for {
+		n++
+		commit := s.Commit
+		if n%3 == 0 {
+			commit = s.CommitClosing
+		}
+		if err := commit(ctx, count(n)); err != nil {
+			return err
+		}
+		fmt.Println(n)
+	}
+}
+
+// testKill kills a process in the midst of its commits, again and again. Every
+// number that it said is there, the lease is free at once, the chain is whole.
+func testKill(t *testing.T, place Place) {
+	if place.URL == "" {
+		return // no other process can open it
+	}
+	said := 0
+	for round := range 6 {
+		last, err := runAndKill(t.Context(), place.URL, 3+round)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if last < said {
+			t.Fatalf("round %d said %d, the one before %d", round, last, said)
+		}
+		said = last
+		head, err := state.ReadHead(t.Context(), place.Open())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if have := counted(t, head.Snapshot); have < said {
+			t.Fatalf("the store has %d, the process had said %d", have, said)
+		}
+	}
+	s, err := state.Begin(t.Context(), place.Open(), state.Options{Command: "apply"}) // without a wait
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, s.CommitClosing(t.Context(), count(1)), nil)
+	want(t, s.Close(t.Context()), nil)
+	holds(t, place.Open(), 1)
+}
+
+// runAndKill starts the process, kills it after it said so many numbers, and
+// returns the last that it said.
+func runAndKill(ctx context.Context, url string, numbers int) (last int, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return 0, err
+	}
+	child := exec.CommandContext(ctx, self)
+	child.Env = append(os.Environ(), childVariable+"="+url)
+	var stderr strings.Builder
+	child.Stderr = &stderr
+	out, err := child.StdoutPipe()
+	if err != nil {
+		return 0, err
+	}
+	if err := child.Start(); err != nil {
+		return 0, err
+	}
+	lines := bufio.NewScanner(out)
+	killed := false
+	for lines.Scan() {
+		if _, err := fmt.Sscan(lines.Text(), &last); err != nil {
+			return 0, err
+		}
+		if numbers--; numbers <= 0 && !killed {
+			killed = true
+			if err := child.Process.Kill(); err != nil {
+				return 0, err
+			}
+		}
+	}
+	waitErr := child.Wait()
+	if !killed {
+		return 0, fmt.Errorf("the process ended by itself: %w: %s", waitErr, stderr.String())
+	}
+	return last, nil
+}
