@@ -57,14 +57,14 @@ type Unknown struct {
 // Call is one request to a driver: a single item, or a batch of equal ones whose specs differ in
 // nothing.
 type Call struct {
-	Stack    StackID                    `json:"stack"`
-	Items    []Item                     `json:"items"`
-	Phase    string                     `json:"phase,omitempty"`     // which phase of a switch a route's update is
-	Peers    map[Address]Found          `json:"peers,omitempty"`     // the facts of every address that the specs name
-	Releases map[string]json.RawMessage `json:"releases,omitempty"`  // the documents of the releases that the specs name
-	Secrets  map[string]string          `json:"secrets,omitempty"`   // values by digest; never stored, never logged
-	UserData string                     `json:"user_data,omitempty"` // for servers; holds a private key, so it is a secret as well
-	Tag      string                     `json:"tag,omitempty"`       // for a delete of many: see Schema.DeleteByTag
+	Stack    StackID                 `json:"stack"`
+	Items    []Item                  `json:"items"`
+	Phase    string                  `json:"phase,omitempty"`     // which phase of a switch a route's update is
+	Peers    map[Address]Found       `json:"peers,omitempty"`     // the facts of every address that the specs name
+	Releases map[string]ReleaseEntry `json:"releases,omitempty"`  // the releases that the specs name, whole, so that hosts can keep them
+	Secrets  map[string]string       `json:"secrets,omitempty"`   // values by digest; never stored, never logged
+	UserData string                  `json:"user_data,omitempty"` // for servers; holds a private key, so it is a secret as well
+	Tag      string                  `json:"tag,omitempty"`       // for a delete of many: see Schema.DeleteByTag
 
 	// Progress is told what goes on, a line at a time. It may be nil. It does not cross the wire
 	// as data: the plugin protocol streams it.

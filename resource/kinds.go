@@ -132,7 +132,7 @@ type ReleaseSpec struct {
 	Server   Address        `json:"server,omitzero" plan:"fixed"`
 	Docker   Address        `json:"docker,omitzero" plan:"fixed"`
 	Template string         `json:"template,omitempty"`
-	Release  string         `json:"release,omitempty"` // the id; the document travels in Call.Releases
+	Release  string         `json:"release,omitempty"` // the id; the release itself travels in Call.Releases
 	Scale    map[string]int `json:"scale,omitempty"`   // replicas per service of the whole group, where they differ from the document's
 	Servers  []Address      `json:"servers,omitempty" plan:"memo"`
 }
