@@ -136,6 +136,7 @@ func TestTheBarrierHoldsTheWorld(t *testing.T) {
 			if status := c.call(short, "GET", "/other"); status != 0 {
 				t.Errorf("another call got %d while the world stood still", status)
 			}
+			c.waitForLeft(t, "/other")
 			if test.point != AfterAnswer {
 				kill()
 			}
@@ -153,6 +154,26 @@ func TestTheBarrierHoldsTheWorld(t *testing.T) {
 				t.Errorf("%d effects in the end, want %d", n, test.after+1)
 			}
 		})
+	}
+}
+
+// waitForLeft waits until the gate has noticed that a call's client left.
+func (c *counter) waitForLeft(t *testing.T, path string) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	late := time.After(time.Minute)
+	for {
+		for _, call := range c.gate.Calls().All() {
+			if call.Path == path && call.Fault == "client left" {
+				return
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatal("the gate never noticed that the client left")
+		}
 	}
 }
 
