@@ -36,7 +36,7 @@ const (
 
 // stopSeconds is how long a server may take to shut down before its power is
 // cut.
-const stopSeconds = 10
+const stopSeconds = 5
 
 // ErrGone is wrapped when a server is not there.
 var ErrGone = errors.New("no such server")
