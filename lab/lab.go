@@ -176,15 +176,6 @@ func (l *Lab) open(ctx context.Context, s saved) (err error) {
 	return nil
 }
 
-// newHost makes what keeps the servers.
-func newHost(ctx context.Context, o Options, s saved) (machine.Host, error) {
-	switch o.Servers {
-	case Paper:
-		return machine.NewPaper(s.Paper...), nil
-	}
-	return nil, fmt.Errorf("servers %q: want %s or %s", o.Servers, Paper, Containers)
-}
-
 func (l *Lab) startBalancer(ctx context.Context, c balancer.Config, log *slog.Logger) (balancer.Balancer, error) {
 	if paper, ok := l.host.(*machine.Paper); ok {
 		return balancer.NewPaper(ctx, c, paper.Running, log)

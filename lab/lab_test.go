@@ -37,8 +37,13 @@ func start(t *testing.T, change ...func(*lab.Options)) *lab.Lab {
 
 func client(t *testing.T, l *lab.Lab) *godo.Client {
 	t.Helper()
-	source := oauth2.StaticTokenSource(&oauth2.Token{AccessToken: l.Token()})
-	c, err := godo.New(oauth2.NewClient(context.Background(), source), godo.SetBaseURL(l.URL(lab.DigitalOcean)))
+	return oceanClient(t, l.URL(lab.DigitalOcean), l.Token())
+}
+
+func oceanClient(t *testing.T, url, token string) *godo.Client {
+	t.Helper()
+	source := oauth2.StaticTokenSource(&oauth2.Token{AccessToken: token})
+	c, err := godo.New(oauth2.NewClient(context.Background(), source), godo.SetBaseURL(url))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,11 +127,7 @@ func TestOnlyTheRightTokenIsAccepted(t *testing.T) {
 	if _, _, err := client(t, l).Account.Get(t.Context()); err != nil {
 		t.Error(err)
 	}
-	wrong, err := godo.New(oauth2.NewClient(t.Context(), oauth2.StaticTokenSource(&oauth2.Token{AccessToken: "wrong"})),
-		godo.SetBaseURL(l.URL(lab.DigitalOcean)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	wrong := oceanClient(t, l.URL(lab.DigitalOcean), "wrong")
 	if _, _, err := wrong.Account.Get(t.Context()); status(err) != http.StatusUnauthorized {
 		t.Errorf("wrong token: %v", err)
 	}

@@ -2,12 +2,14 @@ package lab
 
 import (
 	"net/http"
+	"os"
 
 	"github.com/cloudship/cloudship/lab/cloud"
 )
 
 // Report is what /_lab/status tells of a lab.
 type Report struct {
+	PID     int               `json:"pid"`
 	Servers string            `json:"servers"` // Paper or Containers
 	URLs    map[string]string `json:"urls"`    // by provider
 	Calls   int               `json:"calls"`
@@ -17,6 +19,7 @@ type Report struct {
 // Report tells what the lab is and holds.
 func (l *Lab) Report() Report {
 	return Report{
+		PID:     os.Getpid(),
 		Servers: l.options.Servers,
 		URLs:    map[string]string{DigitalOcean: l.URL(DigitalOcean)},
 		Calls:   l.Calls().Len(),

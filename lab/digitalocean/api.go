@@ -34,7 +34,6 @@ type API struct {
 	Options
 	mux   http.ServeMux
 	wake  chan struct{}
-	start time.Time
 
 	hour, burst, keyLists cloud.Window
 
@@ -51,9 +50,9 @@ func New(o Options) *API {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	a := &API{
-		Options: o, wake: make(chan struct{}, 1), start: time.Now(),
+		Options: o, wake: make(chan struct{}, 1),
 		state: state{LastID: firstID, UserData: map[string]string{}},
-		open:  map[int]*action{}, busy: map[string]int{},
+		open:  map[int]*action{}, busy: map[string]int{}, dirty: true,
 	}
 	a.routes()
 	return a
