@@ -102,13 +102,8 @@ func (h *Containers) create(ctx context.Context, s Spec) (Machine, error) {
 	if err != nil {
 		return Machine{}, err
 	}
-	options := g.options(h.lab, s, ref, host)
-	made, err := h.docker.ContainerCreate(ctx, options)
+	made, err := h.createContainer(ctx, g.options(h.lab, s, ref, host))
 	if err != nil {
-		// The answer may have been lost, not the effect.
-		if ctx.Err() != nil {
-			err = errors.Join(err, h.undo(ctx, options.Name))
-		}
 		return Machine{}, err
 	}
 	if err := h.boot(ctx, made.ID, g, host, seed); err != nil {
@@ -118,6 +113,17 @@ func (h *Containers) create(ctx context.Context, s Spec) (Machine, error) {
 		ID: s.ID, Name: s.Name, Running: true, Labels: s.Labels,
 		PublicIP: g.public.address(host).String(), PrivateIP: g.private.address(host).String(),
 	}, nil
+}
+
+// createContainer is not broken off by the context: the engine would go on
+// making what nobody waits for.
+func (h *Containers) createContainer(ctx context.Context, options client.ContainerCreateOptions) (client.ContainerCreateResult, error) {
+	if err := ctx.Err(); err != nil {
+		return client.ContainerCreateResult{}, err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	return h.docker.ContainerCreate(ctx, options)
 }
 
 // boot gives a container that was made its second address and its seed, and

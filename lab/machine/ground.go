@@ -101,7 +101,7 @@ func (h *Containers) probe(ctx context.Context, ref string, g *ground) error {
 
 // tryCapabilities runs a container with them and returns its resolv.conf.
 func (h *Containers) tryCapabilities(ctx context.Context, ref string, capabilities []string) (string, error) {
-	made, err := h.docker.ContainerCreate(ctx, client.ContainerCreateOptions{
+	made, err := h.createContainer(ctx, client.ContainerCreateOptions{
 		Config: &container.Config{
 			Image: ref, Cmd: []string{"cat", "/etc/resolv.conf"}, Tty: true,
 			Labels: map[string]string{labLabel: h.lab},
