@@ -34,6 +34,7 @@ type Plan struct {
 	Prices    Prices                           `json:"prices"`
 	Sealed    string                           `json:"sealed,omitempty"` // the secrets that its calls need, sealed under the stack's key
 	Destroy   bool                             `json:"destroy,omitempty"`
+	Seen      map[resource.Address]string      `json:"seen,omitempty"` // digest of what was found of each address: tells whether the world moved
 }
 
 // Empty reports whether there is nothing to do.

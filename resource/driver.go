@@ -37,9 +37,18 @@ type Driver interface {
 
 // Query asks about the resources of a stack.
 type Query struct {
-	Stack StackID           `json:"stack"`
+	Stack StackID           `json:"stack,omitempty"`
+	Name  string            `json:"name,omitempty"`  // instead of Stack, when the state is lost: of all stacks of this name
 	Peers map[Address]Found `json:"peers,omitempty"` // what the question rests on: servers for kinds on hosts
 	Only  []Kind            `json:"only,omitempty"`  // empty: all kinds
+}
+
+// Wants reports whether the query asks for what bears the mark.
+func (q Query) Wants(m Mark) bool {
+	if q.Stack == "" {
+		return m.Stack.Name() == q.Name
+	}
+	return m.Stack == q.Stack
 }
 
 // Listing is what List found.
