@@ -61,13 +61,14 @@ func broken(snapshots []*Snapshot, damaged []Serial) []error {
 	var found []error
 	var before, closing *Snapshot
 	for _, s := range snapshots {
-		follows := same(s.Previous, before.Link()) || s.Closing && same(s.PreviousClosing, closing.Link())
+		next := before != nil && s.Previous != nil && s.Previous.Serial == before.Serial
 		switch {
-		case follows:
+		case same(s.Previous, before.Link()):
+		case !next && s.Closing && same(s.PreviousClosing, closing.Link()): // what was between is pruned
 		case s.Previous != nil && slices.Contains(damaged, s.Previous.Serial):
 		case s.Previous == nil:
 			found = append(found, &BrokenError{s.Serial, "it claims to be the first"})
-		case before == nil || s.Previous.Serial != before.Serial:
+		case !next:
 			found = append(found, &BrokenError{s.Serial, fmt.Sprintf("it follows %s, which is missing", s.Previous.Serial)})
 		default:
 			found = append(found, &BrokenError{s.Serial, fmt.Sprintf("it follows another %s than this one", before.Serial)})
@@ -85,7 +86,8 @@ func same(a, b *Link) bool {
 }
 
 // prunable returns those that history does without: all but the closing ones,
-// below the newest closing one.
+// below the newest closing one. The newest come first: when pruning is broken
+// off after any of them, the chain holds.
 func prunable(snapshots []*Snapshot) []Serial {
 	var serials, open []Serial
 	for _, s := range snapshots {
@@ -96,5 +98,6 @@ func prunable(snapshots []*Snapshot) []Serial {
 			open = append(open, s.Serial)
 		}
 	}
+	slices.Reverse(serials)
 	return serials
 }

@@ -284,6 +284,7 @@ func (l *lease) keep(ctx context.Context) {
 // ensure returns when the lease holds for at least so long, renewing it if
 // need be. Otherwise the error is ErrLeaseLost.
 func (l *lease) ensure(ctx context.Context, need time.Duration) error {
+	need = max(need, time.Nanosecond) // an ended lease is enough for nothing
 	left, err := l.left()
 	if err != nil || left >= need {
 		return err
@@ -292,7 +293,7 @@ func (l *lease) ensure(ctx context.Context, need time.Duration) error {
 		if errors.Is(err, ErrLeaseLost) {
 			return err
 		}
-		if left, lost := l.left(); lost == nil && left > 0 && left >= need {
+		if left, lost := l.left(); lost == nil && left >= need {
 			return nil
 		}
 		return fmt.Errorf("%w: %w", ErrLeaseLost, err)

@@ -136,15 +136,17 @@ func (s *Session) try(ctx context.Context) (taken, error) {
 }
 
 // guardedBy names the process that has the guard, as well as its record tells.
+// That the record is old only says that the process does not get to renew it.
 func (s *Session) guardedBy(ctx context.Context) error {
-	holder, err := ReadHolder(ctx, s.store)
+	record, err := s.store.Lease(ctx)
 	if err != nil {
-		return err
+		return fmt.Errorf("read the lease of %s: %w", s.store.Name(), err)
 	}
-	if holder == nil {
+	holder, ok := parseClaim(record.Data)
+	if !ok || holder.Released {
 		return &LockedError{Store: s.store.Name()}
 	}
-	return holder
+	return lockedBy(s.store, holder, record.Age, s.lease.claim.Process)
 }
 
 // ReadHolder tells who holds the lease of a store, nil if nobody does. Where a

@@ -8,7 +8,11 @@ import (
 	"github.com/cloudship/cloudship/state/storetest"
 )
 
-func TestMain(m *testing.M) { storetest.Main(m) }
+func TestMain(m *testing.M) {
+	if !state.DieAt() {
+		storetest.Main(m)
+	}
+}
 
 func TestLocalStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Place {
