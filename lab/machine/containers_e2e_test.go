@@ -97,24 +97,29 @@ func leftovers(t *testing.T, lab string) string {
 // dial logs in as soon as sshd answers; a wrong host key ends the wait.
 func (b *bench) dial(t *testing.T, address string) *ssh.Client {
 	t.Helper()
-	var wrong *wrongKey
+	conn, err := b.tryDial(t.Context(), address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+func (b *bench) tryDial(ctx context.Context, address string) (*ssh.Client, error) {
 	config := &ssh.ClientConfig{
 		User: "root", Auth: []ssh.AuthMethod{ssh.PublicKeys(b.client)}, Timeout: 2 * time.Second,
 		HostKeyCallback: b.checkKey,
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	for {
 		conn, err := ssh.Dial("tcp", net.JoinHostPort(address, "22"), config)
-		if err == nil {
-			t.Cleanup(func() { conn.Close() })
-			return conn
-		}
-		if errors.As(err, &wrong) {
-			t.Fatal(err)
+		var wrong *wrongKey
+		if err == nil || errors.As(err, &wrong) {
+			return conn, err
 		}
 		if pause(ctx, 50*time.Millisecond) != nil {
-			t.Fatalf("sshd on %s: %v", address, err)
+			return nil, fmt.Errorf("sshd on %s: %w", address, err)
 		}
 	}
 }
