@@ -58,7 +58,7 @@ func (l *loader) buildLoadBalancer(n *node) *LoadBalancer {
 		ports[listener.Port] = inner
 		b.Listeners = append(b.Listeners, listener)
 	}
-	if len(b.Listeners) == 0 {
+	if len(b.Listeners) == 0 && !n.broken {
 		l.report(fault(n.at, fmt.Sprintf("%s has no listener", n.title()), `want listener "http" { port = 80 }`, ""))
 	}
 	b.HealthCheck = l.buildHealthCheck(n, b.Listeners)

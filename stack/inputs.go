@@ -173,11 +173,7 @@ func (s *Stack) Outputs(facts Facts) ([]Output, hcl.Diagnostics) {
 			o.Value, o.Late = encoded, nil
 		}
 		if o.Sensitive {
-			leaves(bare, false, func(text string) {
-				if text != "" {
-					scope.secrets[text] = true
-				}
-			})
+			leaves(bare, false, scope.secret)
 		}
 		outputs = append(outputs, o)
 	}

@@ -8,7 +8,7 @@ type takes int
 const (
 	text       takes = iota // a string
 	number                  // a whole number
-	flag                    // true or false
+	yesNo                   // true or false
 	duration                // "90s", "2m", or seconds as a number
 	sizing                  // a size's name, or { cpus, memory, disk }
 	texts                   // a list of strings
@@ -102,16 +102,16 @@ var language = &block{name: "stack file", blocks: []*block{
 	{name: "variable", labelled: true, wide: true, help: "a value from outside", attributes: []attribute{
 		{name: "type", takes: typeName, help: "string (default), number, bool, list(string), ..."},
 		{name: "default", takes: anything, secret: true},
-		{name: "sensitive", takes: flag, help: "its value is never shown"},
+		{name: "sensitive", takes: yesNo, help: "its value is never shown"},
 		{name: "description", takes: text},
 	}, blocks: []*block{{name: "validation", attributes: []attribute{
-		{name: "condition", takes: flag, required: true, secret: true},
+		{name: "condition", takes: yesNo, required: true, secret: true},
 		{name: "error_message", takes: text, required: true},
 	}}}},
 	{name: "locals", free: true, help: "names for expressions"},
 	{name: "output", labelled: true, wide: true, help: "a value to show", attributes: []attribute{
 		{name: "value", takes: anything, required: true, secret: true, late: true},
-		{name: "sensitive", takes: flag},
+		{name: "sensitive", takes: yesNo},
 		{name: "description", takes: text},
 	}},
 	{name: "provider", labelled: true, free: true, help: "a cloud and how to reach it; credentials come from its environment variables"},
@@ -137,8 +137,8 @@ var language = &block{name: "stack file", blocks: []*block{
 		{name: "groups", takes: references, of: "group", required: true},
 		{name: "region", takes: text},
 		{name: "network", takes: reference, of: "network"},
-		{name: "redirect_http", takes: flag, help: "send plain HTTP on to HTTPS"},
-		{name: "proxy_protocol", takes: flag},
+		{name: "redirect_http", takes: yesNo, help: "send plain HTTP on to HTTPS"},
+		{name: "proxy_protocol", takes: yesNo},
 		{name: "idle_timeout", takes: duration},
 	}, blocks: []*block{
 		{name: "listener", labelled: true, help: "a port that it answers on", attributes: []attribute{
@@ -146,7 +146,7 @@ var language = &block{name: "stack file", blocks: []*block{
 			{name: "protocol", takes: text, help: "http, https, http2 or tcp"},
 			{name: "target_port", takes: number},
 			{name: "target_protocol", takes: text},
-			{name: "tls_passthrough", takes: flag},
+			{name: "tls_passthrough", takes: yesNo},
 			{name: "certificate", takes: text, help: "the name of a certificate that exists in the cloud"},
 		}, blocks: []*block{certificate}},
 		{name: "health_check", single: true, attributes: []attribute{
@@ -216,7 +216,7 @@ var language = &block{name: "stack file", blocks: []*block{
 		{name: "name", takes: text, help: "the image's name; the block's when not said"},
 		{name: "tags", takes: texts, help: "[\"latest\", \"{{timestamp}}\"]"},
 		{name: "registry", takes: reference, of: "registry"},
-		{name: "push", takes: flag},
+		{name: "push", takes: yesNo},
 	}},
 }}
 

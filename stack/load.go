@@ -134,12 +134,6 @@ func (s *Stack) Secrets() []string {
 	return list
 }
 
-func (l *loader) secret(text string) {
-	if text != "" {
-		l.secrets[text] = true
-	}
-}
-
 // nameLocals collects the locals of all their blocks, and evaluates each.
 func (l *loader) nameLocals() {
 	for _, n := range l.root.inner("locals") {

@@ -24,6 +24,7 @@ type node struct {
 	at         hcl.Range // of its header
 	attributes map[string]*hclsyntax.Attribute
 	nodes      []*node
+	broken     bool // something in it was not understood: what seems to be missing may be that
 }
 
 // title names the node for people: group "blue".
@@ -128,21 +129,21 @@ func (n *node) fill(body *hclsyntax.Body) hcl.Diagnostics {
 	n.attributes = map[string]*hclsyntax.Attribute{}
 	for _, a := range inOrder(body.Attributes) {
 		if d := n.misplaced(a); d != nil {
-			diags = append(diags, d)
+			diags, n.broken = append(diags, d), true
 			continue
 		}
 		n.attributes[a.Name] = a
 	}
 	for _, b := range body.Blocks {
 		inner, more := n.take(b)
-		diags = append(diags, more...)
+		diags, n.broken = append(diags, more...), n.broken || inner == nil
 		if inner != nil {
 			diags = append(diags, inner.fill(b.Body)...)
 			n.nodes = append(n.nodes, inner)
 		}
 	}
 	for _, a := range n.block.attributes {
-		if a.required && n.attributes[a.name] == nil && n.block.block(a.name) == nil {
+		if a.required && !n.broken && n.attributes[a.name] == nil {
 			diags = append(diags, fault(n.at, fmt.Sprintf("%s has no %s", n.title(), a.name), join("want "+a.name+" = ...", a.help), ""))
 		}
 	}
@@ -267,7 +268,7 @@ func labelHint(label string) string {
 	if len(proposal) > resource.MaxLabel {
 		proposal = proposal[:resource.MaxLabel]
 	}
-	if proposal == "" {
+	if proposal = strings.TrimRight(proposal, "-"); proposal == "" {
 		return ""
 	}
 	return fmt.Sprintf("did you mean %q?", proposal)

@@ -133,5 +133,8 @@ func lowerFirst(s string) string {
 	if unicode.IsUpper(first) && !unicode.IsUpper(second) {
 		s = string(unicode.ToLower(first)) + s[size:]
 	}
+	if strings.HasSuffix(s, "..") {
+		return s
+	}
 	return strings.TrimSuffix(s, ".")
 }

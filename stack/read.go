@@ -59,7 +59,7 @@ func (s *scope) shape(n *node, rule *attribute, expr hcl.Expression, v cty.Value
 	switch rule.takes {
 	case text:
 		return converted(v, cty.String, wrong, "a text in quotes")
-	case flag:
+	case yesNo:
 		return converted(v, cty.Bool, wrong, "true or false")
 	case number:
 		if _, ok := whole(v); !ok {

@@ -132,6 +132,9 @@ func (s *scope) readAttribute(r ref, t hcl.Traversal) (ref, *hcl.Diagnostic) {
 	if r.root == "group" && name == "servers" && len(t) > 3 {
 		return r, fault(r.at, "servers is a number", "", fmt.Sprintf("the servers themselves are %s.server[0], %s.server[1], ...", r, r))
 	}
+	if fact, ok := step(t, 4); ok && r.root == "group" && name == "server" && !slices.Contains(serverFacts, fact) {
+		return r, fault(r.at, fmt.Sprintf("a server has no %q", fact), oneOf(serverFacts), didYouMean(fact, serverFacts))
+	}
 	if !slices.Contains(names, name) {
 		return r, fault(r.at, fmt.Sprintf("%s has no attribute %q", r.node.title(), name), oneOf(names), didYouMean(name, names))
 	}

@@ -50,12 +50,11 @@ func (s *scope) eval(expr hcl.Expression) (cty.Value, bool) {
 		return cty.DynamicVal, false
 	}
 	v, diags := safely(expr, context)
-	s.report(diags...)
-	if diags.HasErrors() {
-		return cty.DynamicVal, false
-	}
 	s.remember(expr, context, v)
-	return v, true
+	for _, d := range diags {
+		s.report(translate(d, expr, context))
+	}
+	return v, !diags.HasErrors()
 }
 
 // safely evaluates an expression; a library's panic over an odd value is an error of that
@@ -71,27 +70,73 @@ func safely(expr hcl.Expression, context *hcl.EvalContext) (v cty.Value, diags h
 
 // remember notes secret values, those on the way to the result included.
 func (s *scope) remember(expr hcl.Expression, context *hcl.EvalContext, v cty.Value) {
-	if secret, _ := marksOf(v); !secret {
+	if !touchesSecret(context, v) {
 		return
 	}
-	note := func(v cty.Value) {
-		leaves(v, true, func(text string) {
-			if text != "" {
-				s.secrets[text] = true
-			}
-		})
-	}
-	note(v)
+	leaves(v, true, s.secret)
 	if syntax, ok := expr.(hclsyntax.Node); ok {
 		_ = hclsyntax.VisitAll(syntax, func(inner hclsyntax.Node) hcl.Diagnostics {
 			if call, ok := inner.(*hclsyntax.FunctionCallExpr); ok {
 				if v, diags := safely(call, context); !diags.HasErrors() {
-					note(v)
+					leaves(v, true, s.secret)
 				}
 			}
 			return nil
 		})
 	}
+}
+
+// touchesSecret reports whether a result, or what it is made of, is sensitive.
+func touchesSecret(context *hcl.EvalContext, v cty.Value) bool {
+	secret, _ := marksOf(v)
+	if context != nil {
+		for _, root := range context.Variables {
+			inner, _ := marksOf(root)
+			secret = secret || inner
+		}
+	}
+	return secret
+}
+
+func (s *scope) secret(text string) {
+	if text != "" {
+		s.secrets[text] = true
+	}
+}
+
+// translate says a library's error in our way, and keeps quiet about values that may be secret.
+func translate(d *hcl.Diagnostic, expr hcl.Expression, context *hcl.EvalContext) *hcl.Diagnostic {
+	out := &hcl.Diagnostic{Severity: d.Severity, Summary: d.Summary, Detail: d.Detail, Subject: d.Subject}
+	if call, ok := hcl.DiagnosticExtra[hclsyntax.FunctionCallDiagExtra](d); ok && call.FunctionCallError() != nil {
+		out.Summary, out.Detail = call.CalledFunctionName()+": "+call.FunctionCallError().Error(), ""
+		if d.Context != nil {
+			out.Subject = d.Context
+		}
+	}
+	if touchesSecret(context, cty.DynamicVal) || makesSecret(expr) {
+		out.Summary, out.Detail = d.Summary, "the reason is not shown, since it may hold a sensitive value"
+	}
+	for _, t := range expr.Variables() {
+		if name, ok := step(t, 2); ok && t.RootName() == "group" && name == "servers" {
+			label, _ := step(t, 1)
+			out.Extra = Hint(fmt.Sprintf("servers is a number; the servers themselves are group.%[1]s.server[0], group.%[1]s.server[*]", label))
+		}
+	}
+	return out
+}
+
+// makesSecret reports whether an expression makes a secret of its own.
+func makesSecret(expr hcl.Expression) bool {
+	found := false
+	if node, ok := expr.(hclsyntax.Node); ok {
+		_ = hclsyntax.VisitAll(node, func(inner hclsyntax.Node) hcl.Diagnostics {
+			if call, ok := inner.(*hclsyntax.FunctionCallExpr); ok && (call.Name == "sensitive" || call.Name == "secret_file") {
+				found = true
+			}
+			return nil
+		})
+	}
+	return found
 }
 
 // context holds what an expression refers to.

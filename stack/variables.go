@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -87,7 +88,9 @@ func (l *loader) readVarFile(path string) map[string]given {
 		l.report(d)
 		return nil
 	}
-	l.sources[name] = veil(src)
+	if !bytes.Contains(src, []byte("<<")) { // a heredoc has no quotes to veil between
+		l.sources[name] = veil(src)
+	}
 	var file *hcl.File
 	var diags hcl.Diagnostics
 	if strings.HasSuffix(path, ".json") {
@@ -223,6 +226,9 @@ func (l *loader) takeGiven(n *node, g given, want cty.Type, defaults *typeexpr.D
 
 // fit converts a value to the variable's type.
 func (l *loader) fit(n *node, v cty.Value, want cty.Type, defaults *typeexpr.Defaults, at hcl.Range) (cty.Value, bool) {
+	if l.flag(n, "sensitive") {
+		leaves(v, false, l.secret)
+	}
 	if defaults != nil && !v.IsNull() {
 		v = defaults.Apply(v)
 	}

@@ -1,0 +1,5 @@
+stack "shop" {}
+provider "digitalocean" {}
+group "web" {
+  image = debian-12
+}

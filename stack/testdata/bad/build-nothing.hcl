@@ -1,0 +1,3 @@
+stack "shop" {}
+provider "digitalocean" {}
+build "app" { tags = ["a b"] }

@@ -1,0 +1,6 @@
+stack "shop" {}
+provider "digitalocean" {}
+build "app" {
+  context = "."
+  push    = true
+}

@@ -1,0 +1,3 @@
+stack "shop" {}
+provider "digitalocean" {}
+locals { a = uper("x") }

@@ -1,0 +1,8 @@
+stack "shop" {}
+provider "digitalocean" {}
+template "web" {
+  compose = "compose.yaml"
+  inputs = {
+    HOSTS = ["a", "b"]
+  }
+}

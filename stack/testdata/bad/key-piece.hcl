@@ -1,0 +1,3 @@
+stack "shop" {}
+provider "digitalocean" {}
+ssh_key "ann" { public_key = "ssh-ed25519 AAAA ann@laptop" }

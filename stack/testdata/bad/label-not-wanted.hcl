@@ -1,0 +1,5 @@
+stack "shop" {}
+provider "digitalocean" {}
+locals "x" {
+  a = 1
+}

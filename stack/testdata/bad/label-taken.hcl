@@ -1,0 +1,4 @@
+stack "shop" {}
+provider "digitalocean" {}
+group "web" {}
+group "web" {}

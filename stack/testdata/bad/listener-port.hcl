@@ -1,0 +1,7 @@
+stack "shop" {}
+provider "digitalocean" {}
+group "a" {}
+load_balancer "www" {
+  groups = [group.a]
+  listener "http" { port = 80000 }
+}

@@ -1,0 +1,2 @@
+stack "shop" {}
+group "blue" {}

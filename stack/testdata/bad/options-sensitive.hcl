@@ -1,0 +1,7 @@
+stack "shop" {}
+provider "digitalocean" {}
+group "a" {
+  options {
+    token = sensitive("abcdef")
+  }
+}

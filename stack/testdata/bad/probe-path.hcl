@@ -1,0 +1,13 @@
+stack "shop" {}
+provider "digitalocean" {}
+group "a" {}
+load_balancer "www" {
+  groups = [group.a]
+  listener "http" { port = 80 }
+  switch {
+    probe {
+      path     = "login"
+      listener = "htp"
+    }
+  }
+}

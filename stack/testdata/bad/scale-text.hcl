@@ -1,0 +1,6 @@
+stack "shop" {}
+provider "digitalocean" {}
+template "web" {
+  compose = "compose.yaml"
+  scale   = { ruby = "many" }
+}

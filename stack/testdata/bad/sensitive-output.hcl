@@ -1,0 +1,3 @@
+stack "shop" {}
+provider "digitalocean" {}
+output "key" { value = sensitive("abc") }

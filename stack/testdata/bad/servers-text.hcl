@@ -1,0 +1,3 @@
+stack "shop" {}
+provider "digitalocean" {}
+group "a" { servers = "two" }

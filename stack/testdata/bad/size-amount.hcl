@@ -1,0 +1,5 @@
+stack "shop" {}
+provider "digitalocean" {}
+group "a" {
+  size = { cpus = 2, memory = "4 apples" }
+}

@@ -1,0 +1,5 @@
+stack "shop" {}
+provider "digitalocean" {}
+group "a" {
+  size = [2, "4GB"]
+}

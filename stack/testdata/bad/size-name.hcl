@@ -1,0 +1,5 @@
+stack "shop" {}
+provider "digitalocean" {}
+group "a" {
+  size = { cpu = 2, memory = "4GB" }
+}

@@ -1,0 +1,4 @@
+stack "shop" {}
+group "web" {
+  servers 2
+}

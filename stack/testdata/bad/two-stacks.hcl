@@ -1,0 +1,2 @@
+stack "shop" {}
+stack "shop-too" {}

@@ -1,0 +1,6 @@
+stack "shop" {}
+provider "digitalocean" {}
+group "web" {
+  sevrers = 1
+  size    = "small"
+}

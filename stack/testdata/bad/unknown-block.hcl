@@ -1,0 +1,5 @@
+stack "shop" {}
+provider "digitalocean" {}
+grop "web" {
+  servers = 1
+}

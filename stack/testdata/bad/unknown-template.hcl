@@ -1,0 +1,3 @@
+stack "shop" {}
+provider "digitalocean" {}
+group "blue" { template = "web" }

@@ -1,0 +1,6 @@
+stack "shop" {}
+provider "digitalocean" {}
+variable "region" { default = "ams3" }
+group "web" {
+  region = var.regoin
+}

@@ -1,0 +1,5 @@
+stack "shop" {}
+provider "digitalocean" {}
+variable "count" {
+  type = numbr
+}

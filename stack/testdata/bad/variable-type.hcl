@@ -1,0 +1,6 @@
+stack "shop" {}
+provider "digitalocean" {}
+variable "count" {
+  type    = number
+  default = "many"
+}

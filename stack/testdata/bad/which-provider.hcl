@@ -1,0 +1,4 @@
+stack "shop" {}
+provider "digitalocean" {}
+provider "rackspace" {}
+group "blue" {}
