@@ -1,0 +1,203 @@
+package plan
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/cloudship/cloudship/resource"
+)
+
+// removals makes the deletes: of what is not wanted any more, of generations that were replaced, of
+// what an earlier run left over. Whatever uses a thing lets go of it first; where it does not let
+// go, the thing stays.
+func (m *maker) removals() {
+	for _, a := range slices.SortedFunc(maps.Keys(m.in.Have.Records), resource.Address.Compare) {
+		rec := m.in.Have.Records[a]
+		if rec.Announced && rec.ID == "" {
+			continue
+		}
+		if v := m.verdicts[a]; v == nil {
+			m.removeUnwanted(a, rec)
+		} else if v.act == Replace {
+			m.remove(rec, "replaced by "+generation(v.gen))
+		}
+	}
+	for _, x := range m.in.Have.Extra {
+		if _, carried := carrier(x.Mark.Address); carried {
+			continue
+		}
+		reason := fmt.Sprintf("%s is left over", generation(x.Mark.Generation))
+		if kept, ok := m.in.Have.Records[x.Mark.Address]; ok && kept.Mark == x.Mark {
+			reason = "a duplicate: " + kept.ID + " is kept"
+		}
+		m.remove(x, reason)
+	}
+	users := m.users()
+	m.keepUsed(users)
+	m.orderRemovals(users)
+}
+
+func generation(n int) string { return fmt.Sprintf("generation %d", n) }
+
+// removeUnwanted deletes what is not wanted, unless it goes with what it lives on, could not be
+// asked, or holds data that nobody named.
+func (m *maker) removeUnwanted(a resource.Address, rec resource.Record) {
+	if on, carried := carrier(a); carried {
+		base, there := m.in.Have.Records[on]
+		v := m.verdicts[on]
+		if !there || v == nil || v.fresh() || base.Mark.Generation != rec.Mark.Generation {
+			return
+		}
+	}
+	if m.unknown(a, rec.Provider) != "" {
+		return
+	}
+	if a.Kind() == resource.KindServer && m.groups[a.Name].Data && !slices.Contains(m.in.Replace, a) {
+		m.held = append(m.held, Deferral{Address: a, Reason: "it is not wanted any more and holds data: name it with --replace"})
+		return
+	}
+	reason := "not wanted any more"
+	if m.in.Destroy {
+		reason = ""
+	}
+	m.remove(rec, reason)
+}
+
+func (m *maker) remove(rec resource.Record, reason string) {
+	a := rec.Mark.Address
+	found := rec.Found
+	mv := &move{do: DoDelete, provider: rec.Provider, reason: reason, item: resource.Item{Mark: rec.Mark, Have: &found},
+		tag: a.Kind() == resource.KindServer && !m.groups[a.Name].Data}
+	if v := m.verdicts[a]; v != nil {
+		mv.detail = generation(rec.Mark.Generation)
+		if v.rec.Mark == rec.Mark && v.rec.ID != rec.ID {
+			mv.detail += " " + rec.ID
+		}
+	}
+	m.removing[a] = append(m.removing[a], mv)
+}
+
+// was is what a resource was last brought to, else what was found of it.
+func was(rec resource.Record) resource.Spec {
+	if rec.Want != nil {
+		return rec.Want
+	}
+	return rec.Found.Spec
+}
+
+// users tells who holds each address: by what was, and by what is wanted.
+func (m *maker) users() map[resource.Address][]resource.Address {
+	users := map[resource.Address][]resource.Address{}
+	add := func(user resource.Address, specs ...resource.Spec) {
+		seen := map[resource.Address]bool{user: true}
+		for _, s := range specs {
+			for _, held := range holds(s) {
+				if !seen[held] {
+					seen[held] = true
+					users[held] = append(users[held], user)
+				}
+			}
+		}
+	}
+	for a, rec := range m.in.Have.Records {
+		specs := []resource.Spec{rec.Want, rec.Found.Spec}
+		if v := m.verdicts[a]; v != nil {
+			specs = append(specs, v.spec)
+		}
+		add(a, specs...)
+	}
+	for a, v := range m.verdicts {
+		if _, there := m.in.Have.Records[a]; !there {
+			add(a, v.spec)
+		}
+	}
+	return users
+}
+
+// keepUsed takes back the deletes of what stays in use. What stays may itself use something, so it
+// goes on until nothing changes.
+func (m *maker) keepUsed(users map[resource.Address][]resource.Address) {
+	for changed := true; changed; {
+		changed = false
+		for _, a := range slices.SortedFunc(maps.Keys(m.removing), resource.Address.Compare) {
+			for _, user := range users[a] {
+				if m.letsGo(user, a) {
+					continue
+				}
+				m.held = append(m.held, Deferral{Address: a, Reason: fmt.Sprintf("its deletion waits: %s still uses it", user)})
+				delete(m.removing, a)
+				changed = true
+				break
+			}
+		}
+	}
+}
+
+// letsGo reports whether a user of an address no longer holds what is deleted of it once the
+// plan's moves are done.
+func (m *maker) letsGo(user, a resource.Address) bool {
+	if len(m.removing[user]) > 0 || m.lettingGo(user) != nil {
+		return true
+	}
+	rec, there := m.in.Have.Records[user]
+	if !there || rec.Announced {
+		return true
+	}
+	if on, carried := carrier(user); carried {
+		if on == a || len(m.removing[on]) > 0 {
+			return true
+		}
+		if _, known := m.in.Have.Records[on]; !known {
+			return true
+		}
+	}
+	return !slices.Contains(holds(was(rec)), a) && !slices.Contains(holds(rec.Found.Spec), a)
+}
+
+// lettingGo is the move after which a user rests on what is wanted only, or nil.
+func (m *maker) lettingGo(user resource.Address) *move {
+	if user.Kind() == resource.KindMembers {
+		for _, mv := range slices.Backward(m.phases[user.Name]) {
+			if mv.address() == user {
+				return mv
+			}
+		}
+	}
+	if mv := m.making[user]; mv != nil && mv.do != DoWait {
+		return mv
+	}
+	return nil
+}
+
+// deletedFirst reports whether a replacement deletes the old before it makes the new: where the
+// old holds data, which then was named.
+func (m *maker) deletedFirst(a resource.Address) bool {
+	v := m.verdicts[a]
+	return v != nil && v.act == Replace && a.Kind() == resource.KindServer && m.groups[a.Name].Data
+}
+
+// orderRemovals draws the edges of removal: the one that orders creation, reversed.
+func (m *maker) orderRemovals(users map[resource.Address][]resource.Address) {
+	for a, list := range m.removing {
+		first := m.deletedFirst(a)
+		for _, mv := range list {
+			for _, user := range users[a] {
+				mv.need(m.removing[user]...)
+				on, carried := carrier(user)
+				if carried && on != a && m.making[user] == nil {
+					mv.need(m.removing[on]...)
+				}
+				if !first {
+					mv.need(m.lettingGo(user))
+				}
+			}
+			if first {
+				m.making[a].need(mv)
+				mv.need(m.leave(a))
+			} else if v := m.verdicts[a]; v != nil && v.fresh() {
+				mv.need(m.making[a])
+			}
+		}
+	}
+}
