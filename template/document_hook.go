@@ -9,7 +9,7 @@ import (
 // Hook is a script or command that runs at events of a release.
 type Hook struct {
 	Name       string     `json:"name"` // unique in its service
-	On         []Event    `json:"on"`
+	On         []Event    `json:"on,omitempty"`
 	Where      Where      `json:"where"`
 	Script     Text       `json:"script,omitempty"`  // text of a script; its first line may name an interpreter, else /bin/sh
 	Command    []Text     `json:"command,omitempty"` // instead of Script; bound
@@ -20,7 +20,7 @@ type Hook struct {
 	User       string     `json:"user,omitempty"`
 	WorkingDir string     `json:"working_dir,omitempty"`
 	Privileged bool       `json:"privileged,omitempty"`
-	PerReplica bool       `json:"per_replica,omitempty"` // in each container of the service, rather than in one of them
+	PerReplica bool       `json:"per_replica,omitempty"` // at another service's event: in each container of the hook's service, rather than in one; at an own event: in the container that it happens to
 }
 
 // Where a hook runs.

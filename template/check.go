@@ -1,0 +1,186 @@
+package template
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+func sortedKeys[M ~map[string]V, V any](m M) []string { return slices.Sorted(maps.Keys(m)) }
+
+// size writes bytes for a reader: "600 MB".
+func size(bytes int64) string {
+	for _, unit := range []struct {
+		name string
+		of   int64
+	}{{"GB", 1 << 30}, {"MB", 1 << 20}, {"kB", 1 << 10}} {
+		if bytes >= unit.of {
+			return strings.TrimSuffix(fmt.Sprintf("%.1f", float64(bytes)/float64(unit.of)), ".0") + " " + unit.name
+		}
+	}
+	return fmt.Sprintf("%d bytes", bytes)
+}
+
+// classify settles which volumes have a single writer: those that one container writes to, unless
+// the template says otherwise.
+func (c *converter) classify(r *Release) {
+	for _, key := range sortedKeys(r.Volumes) {
+		v := r.Volumes[key]
+		writers, containers := r.writers(key)
+		switch {
+		case len(writers) == 0:
+		case v.Stateful == "" && containers <= 1:
+			v.Stateful = SingleWriter
+		case v.Stateful == "":
+			v.Stateful = Shared
+			c.warnf([]string{"volumes", key}, "volume %s is written to by %d containers at once (%s)", key, containers, strings.Join(writers, ", ")).Hint = "if that is meant, say so: volumes." + key + ".x-cloudship.stateful: shared"
+		case v.Stateful == SingleWriter && containers > 1:
+			c.errorf([]string{"volumes", key}, "volume %s has a single writer, but %d containers write to it (%s)", key, containers, strings.Join(writers, ", ")).Hint = "mount it read-only in the others (:ro), or say stateful: shared"
+		}
+		r.Volumes[key] = v
+	}
+	for _, name := range sortedKeys(r.Services) {
+		if s := r.Services[name]; s.Stateful == SingleWriter && s.Replicas > 1 {
+			c.errorf([]string{"services", name}, "services.%s: stateful with a single writer, but it has %d replicas", name, s.Replicas)
+		}
+	}
+}
+
+// writers lists the services that mount a volume writable, and counts their containers.
+func (r *Release) writers(volume string) (services []string, containers int) {
+	for _, name := range sortedKeys(r.Services) {
+		s := r.Services[name]
+		for _, m := range s.Mounts {
+			if m.Type == MountVolume && m.Source == volume && !m.ReadOnly {
+				services = append(services, name)
+				containers += s.Replicas
+				break
+			}
+		}
+	}
+	return services, containers
+}
+
+// conflicts reports what cannot work on any server.
+func (c *converter) conflicts(r *Release) {
+	taken := map[string]string{}
+	for _, name := range sortedKeys(r.Services) {
+		s, path := r.Services[name], []string{"services", name}
+		for _, p := range s.Ports {
+			if !p.Fixed() {
+				if p.To != 0 && p.To-p.Published+1 < s.Replicas {
+					c.errorf(append(slices.Clone(path), "ports"), "services.%s: %d replicas need as many host ports, %d-%d has fewer", name, s.Replicas, p.Published, p.To)
+				}
+				continue
+			}
+			if s.Replicas > 1 {
+				c.errorf(append(slices.Clone(path), "ports"), "services.%s: %d replicas cannot share host port %d", name, s.Replicas, p.Published).Hint = fmt.Sprintf("let the engine choose one for each: - \"%d\"; or put a proxy in front", p.Target)
+			}
+			key := fmt.Sprintf("%d/%s", p.Published, p.Protocol)
+			if other := taken[key]; other != "" && other != name && (p.HostIP == "" || !separate(r, p)) {
+				c.errorf(append(slices.Clone(path), "ports"), "services.%s: host port %s is already taken by service %s", name, key, other)
+			}
+			taken[key] = name
+		}
+		if len(s.Ports) > 0 || s.PublishAll {
+			for _, m := range s.Mounts {
+				if m.Type == MountBind && strings.HasSuffix(m.Source, "/docker.sock") {
+					c.warnf(append(slices.Clone(path), "volumes"), "services.%s: it publishes ports and holds the engine's socket: whoever breaks into it owns the server", name)
+				}
+			}
+		}
+		for _, link := range c.project.Services[name].Links {
+			if target, alias, ok := strings.Cut(link, ":"); ok && alias != target {
+				c.errorf(append(slices.Clone(path), "links"), "services.%s.links: %s: the alias of a link is not supported", name, link).Hint = fmt.Sprintf("give service %s the alias: networks: { default: { aliases: [%s] } }", target, alias)
+			}
+		}
+	}
+}
+
+// separate reports whether every service that publishes the port does so on an address of its own.
+func separate(r *Release, p Port) bool {
+	addresses := map[string]int{}
+	for _, s := range r.Services {
+		for _, q := range s.Ports {
+			if q.Published == p.Published && q.Protocol == p.Protocol {
+				addresses[q.HostIP]++
+			}
+		}
+	}
+	return addresses[""] == 0 && addresses[p.HostIP] == 1
+}
+
+// CheckServers reports what cannot work on that many servers: data that each of them would have
+// for itself, unless per_server says that this is meant. Its errors carry hints.
+func (r *Release) CheckServers(count int) []error {
+	if count <= 1 {
+		return nil
+	}
+	var errs []error
+	for _, key := range sortedKeys(r.Volumes) {
+		writers, _ := r.writers(key)
+		if v := r.Volumes[key]; !v.PerServer && !v.External && len(writers) > 0 && r.everywhere(writers, count) {
+			errs = append(errs, &Diagnostic{Severity: SeverityError, Message: fmt.Sprintf("template %s: volume %s would have its own data on each of %d servers", r.Template, key, count),
+				Hint: "if that is meant, say volumes." + key + ".x-cloudship.per_server: true; else keep its service on one server: services." + writers[0] + ".x-cloudship.host: 0"})
+		}
+	}
+	for _, name := range sortedKeys(r.Services) {
+		if s := r.Services[name]; s.Stateful != "" && !s.PerServer && r.everywhere([]string{name}, count) {
+			errs = append(errs, &Diagnostic{Severity: SeverityError, Message: fmt.Sprintf("template %s: stateful service %s would have its own data on each of %d servers", r.Template, name, count),
+				Hint: "if that is meant, say services." + name + ".x-cloudship.per_server: true; else keep it on one server: host: 0"})
+		}
+	}
+	return errs
+}
+
+// everywhere reports whether the services together are on more than one of the servers.
+func (r *Release) everywhere(services []string, count int) bool {
+	on := map[int]bool{}
+	for i := range count {
+		for _, name := range services {
+			if r.Services[name].OnServer(i) {
+				on[i] = true
+			}
+		}
+	}
+	return len(on) > 1
+}
+
+// Reserved is the memory, in bytes, and the CPUs that the containers of a server reserve, with the
+// replicas of scale where it names a service. index counts the group's servers from 0.
+func (r *Release) Reserved(index int, scale map[string]int) (memory int64, cpus float64) {
+	for name, s := range r.Services {
+		replicas := s.Replicas
+		if n, ok := scale[name]; ok {
+			replicas = n
+		}
+		if s.OnServer(index) {
+			memory += s.Resources.ReservedMemory * int64(replicas)
+			cpus += s.Resources.ReservedCPUs * float64(replicas)
+		}
+	}
+	return memory, cpus
+}
+
+// CheckMemory reports when a server of so much memory cannot hold what the containers reserve.
+// 0 means that the server's memory is not known.
+func (r *Release) CheckMemory(index, serverMB int, scale map[string]int) error {
+	memory, _ := r.Reserved(index, scale)
+	if serverMB == 0 || memory <= int64(serverMB)<<20 {
+		return nil
+	}
+	var parts []string
+	for _, name := range sortedKeys(r.Services) {
+		s := r.Services[name]
+		replicas := s.Replicas
+		if n, ok := scale[name]; ok {
+			replicas = n
+		}
+		if s.OnServer(index) && s.Resources.ReservedMemory*int64(replicas) > 0 {
+			parts = append(parts, fmt.Sprintf("%s %d x %s", name, replicas, size(s.Resources.ReservedMemory)))
+		}
+	}
+	return &Diagnostic{Severity: SeverityError, Message: fmt.Sprintf("template %s reserves %s of memory on a server that has %s: %s", r.Template, size(memory), size(int64(serverMB)<<20), strings.Join(parts, ", ")),
+		Hint: "take a larger size, fewer replicas, or lower deploy.resources.reservations.memory"}
+}
