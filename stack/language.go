@@ -1,6 +1,10 @@
 package stack
 
-import "github.com/zclconf/go-cty/cty"
+import (
+	"slices"
+
+	"github.com/zclconf/go-cty/cty"
+)
 
 // takes says what kind of value an attribute takes.
 type takes int
@@ -71,7 +75,9 @@ func (b *block) names() []string {
 		names = append(names, a.name)
 	}
 	for _, inner := range b.blocks {
-		names = append(names, inner.name)
+		if !slices.Contains(names, inner.name) {
+			names = append(names, inner.name)
+		}
 	}
 	return names
 }

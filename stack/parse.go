@@ -87,8 +87,10 @@ func parse(src []byte, filename string) (*node, hcl.Diagnostics) {
 	if d := measure(src, filename); d != nil {
 		return root, hcl.Diagnostics{d}
 	}
-	file, diags := hclsyntax.ParseConfig(src, filename, hcl.InitialPos)
+	unfolded, folds := unfold(src, filename)
+	file, diags := hclsyntax.ParseConfig(unfolded, filename, hcl.InitialPos)
 	body, ok := file.Body.(*hclsyntax.Body)
+	folds.restore(src, body, diags)
 	if diags.HasErrors() || !ok {
 		return root, diags
 	}

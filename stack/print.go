@@ -94,9 +94,34 @@ func snippet(b *strings.Builder, at hcl.Range, src []byte, paint func(string) st
 	if at.End.Line == at.Start.Line && at.End.Column-1 < to {
 		to = at.End.Column - 1
 	}
+	line, from, to = window(line, from, to)
 	number := fmt.Sprintf("%6d", at.Start.Line)
 	fmt.Fprintf(b, "%s | %s\n", number, printable(line))
 	fmt.Fprintf(b, "%s | %s%s\n", strings.Repeat(" ", len(number)), under(line, from), paint(strings.Repeat("^", max(1, to-from))))
+}
+
+// widest is how much of a source line is shown, in characters.
+const widest = 160
+
+// window cuts a long line to what stands around a span of it.
+func window(line string, from, to int) (string, int, int) {
+	runes := []rune(line)
+	from = max(0, min(from, len(runes)))
+	to = max(from, min(to, len(runes)))
+	if len(runes) <= widest {
+		return line, from, to
+	}
+	first := max(0, min(from-widest/4, len(runes)-widest))
+	last := first + widest
+	line = string(runes[first:last])
+	if first > 0 {
+		line, from, to = "..."+line, from+3, to+3
+		last += 3
+	}
+	if first+widest < len(runes) {
+		line += "..."
+	}
+	return line, from - first, min(to, last) - first
 }
 
 // under is white space as wide as the first characters of a line.

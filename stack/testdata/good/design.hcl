@@ -29,18 +29,11 @@ group "green" {
 load_balancer "www" {
   provider = "rackspace"
   groups   = ["blue", "green"]                 # the first is live until a switch says otherwise
-  listener "http" { 
-    port        = 80
-    target_port = 80
-  }
+  listener "http" { port = 80, target_port = 80 }
   health_check { path = "/healthz" }
   switch {
     test  = [["./smoke.sh"]]                   # gets CLOUDSHIP_TEST_URL, a forwarded port of the idle group
     watch = "2m"
-    probe {
-      path       = "/"
-      expect     = 200
-      max_failed = 0
-    }
+    probe { path = "/", expect = 200, max_failed = 0 }
   }
 }
