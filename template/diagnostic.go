@@ -126,6 +126,9 @@ func (r *report) failed() error {
 }
 
 func (r *report) sorted() Diagnostics {
+	for _, d := range r.list {
+		d.Hint = r.vault.scrub(d.Hint)
+	}
 	slices.SortStableFunc(r.list, func(a, b *Diagnostic) int {
 		return cmp.Or(cmp.Compare(a.Severity, b.Severity), cmp.Compare(a.Place.File, b.Place.File), cmp.Compare(a.Place.Line, b.Place.Line))
 	})

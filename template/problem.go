@@ -20,6 +20,8 @@ var (
 	namedService   = regexp.MustCompile(`services?[ .]"?([A-Za-z0-9_-]+)"?`)
 	namedContainer = regexp.MustCompile(`can't set container_name and (\S+) as`)
 	casting        = regexp.MustCompile(`failed to cast to expected type: strconv\.\w+: parsing "(.*)": .*`)
+	decoding       = regexp.MustCompile(`'([^'\n]+)' (.*)`)
+	number64       = regexp.MustCompile(`strconv\.\w+: parsing ("[^"]*"?): .*`)
 	undefined      = regexp.MustCompile(`undefined (service|network|volume|config|secret) "?([A-Za-z0-9._-]+)"?`)
 )
 
@@ -51,6 +53,15 @@ func (r *report) compose(err error, o Options) {
 	if m := namedContainer.FindStringSubmatch(message); m != nil {
 		r.errorf([]string{"services", m[1], "container_name"}, "services.%s.container_name: a name is for one container, but there are several replicas", m[1])
 		return
+	}
+	if strings.HasPrefix(message, "decoding failed") {
+		for _, m := range decoding.FindAllStringSubmatch(message, -1) {
+			path := strings.Split(strings.NewReplacer("[", ".", "]", "").Replace(m[1]), ".")
+			r.errorf(path, "%s: %s", strings.Join(path, "."), number64.ReplaceAllString(m[2], "$1 is no number"))
+		}
+		if r.failed() != nil {
+			return
+		}
 	}
 	d := r.errorf(pathIn(message), "%s", message)
 	if m := undefined.FindStringSubmatch(message); m != nil {

@@ -30,7 +30,10 @@ type token struct {
 
 const tokenOpen, tokenClose = "\ue000", "\ue001"
 
-var tokenPattern = regexp.MustCompile(tokenOpen + `(\d{1,9})` + tokenClose)
+var (
+	tokenPattern = regexp.MustCompile(tokenOpen + `(\d{1,9})` + tokenClose)
+	tornToken    = regexp.MustCompile(tokenOpen + `\d*` + tokenClose + `?|` + tokenClose)
+)
 
 func newVault(digest func(string) string) *vault {
 	if digest == nil {
@@ -77,7 +80,8 @@ func (v *vault) texts(list []string) []Text {
 // scrub turns tokens, also quoted ones, into something that may be shown.
 func (v *vault) scrub(s string) string {
 	s = strings.NewReplacer(`\ue000`, tokenOpen, `\ue001`, tokenClose).Replace(s)
-	return v.replace(s, func(t token) string { return "(" + t.name + ")" })
+	s = v.replace(s, func(t token) string { return "(" + t.name + ")" })
+	return tornToken.ReplaceAllString(s, "(sensitive value)")
 }
 
 // names lists whose tokens a string holds.
