@@ -1,0 +1,92 @@
+package digitalocean
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/digitalocean/godo"
+
+	"github.com/cloudship/cloudship/resource"
+)
+
+// networks keeps VPCs. Their names are unique, so that a repeated create is refused, and what it
+// collides with is ours.
+type networks struct{ *Provider }
+
+func (n networks) list(ctx context.Context) ([]*godo.VPC, error) {
+	return all(ctx, "VPCs", func(v *godo.VPC) string { return v.ID }, n.api.VPCs.List)
+}
+
+func (n networks) found(m resource.Mark, v *godo.VPC) resource.Found {
+	return resource.Found{
+		Mark: m, Provider: n.alias, ID: v.ID, Ready: true, Created: v.CreatedAt,
+		Spec: &resource.NetworkSpec{Region: v.RegionSlug, IPRange: v.IPRange}, Observed: []string{"region", "ip_range"},
+	}
+}
+
+func (n networks) create(ctx context.Context, c resource.Call) []resource.Result {
+	return each(c, func(item resource.Item) (*resource.Found, error) {
+		spec, ok := item.Spec.(*resource.NetworkSpec)
+		if !ok {
+			return nil, wrongSpec(item)
+		}
+		name := item.Mark.Encode()
+		v, _, err := n.api.VPCs.Create(ctx, &godo.VPCCreateRequest{Name: name, RegionSlug: spec.Region, IPRange: spec.IPRange})
+		if err = fault("create VPC", item.Mark.Address, err, once); err != nil {
+			if resource.KindOf(err) != resource.Conflict {
+				return nil, err
+			}
+			list, listErr := n.list(ctx)
+			if listErr != nil {
+				return nil, listErr
+			}
+			for _, other := range list {
+				if other.Name == name {
+					v = other
+				}
+			}
+			if v == nil {
+				return nil, err
+			}
+		}
+		found := n.found(item.Mark, v)
+		return &found, nil
+	})
+}
+
+// update has nothing to do: region and range are fixed, and the name is the mark.
+func (n networks) update(ctx context.Context, c resource.Call) []resource.Result {
+	return unchanged(c)
+}
+
+// remove deletes VPCs. What was in one may keep it busy for minutes after it is gone itself. The
+// first VPC in a region is its default and cannot be deleted while it is.
+func (n networks) remove(ctx context.Context, c resource.Call) []resource.Result {
+	return each(c, func(item resource.Item) (*resource.Found, error) {
+		id, err := id(item)
+		if err != nil {
+			return nil, err
+		}
+		response, err := n.api.VPCs.Delete(ctx, id)
+		refused := response != nil && (response.StatusCode == http.StatusForbidden || response.StatusCode == http.StatusConflict)
+		if err = deleted("delete VPC", item, err); err == nil || !refused {
+			return nil, err
+		}
+		v, _, getErr := n.api.VPCs.Get(ctx, id)
+		if getErr == nil && v.Default {
+			return nil, &resource.Error{Kind: resource.Conflict, Op: "delete VPC", Address: item.Mark.Address, Cause: err,
+				Message: fmt.Sprintf("%s is the default VPC of %s, and DigitalOcean deletes no default", v.Name, v.RegionSlug),
+				Hint:    "make another VPC the default of " + v.RegionSlug + " at https://cloud.digitalocean.com/networking/vpc, and apply again"}
+		}
+		return nil, &resource.Error{Kind: resource.Busy, Op: "delete VPC", Address: item.Mark.Address, Message: "it still has members", Cause: err}
+	})
+}
+
+func (n networks) read(ctx context.Context, _ resource.Query, have resource.Found) (resource.Found, error) {
+	v, _, err := n.api.VPCs.Get(ctx, have.ID)
+	if err != nil {
+		return have, absent("read VPC", have, err)
+	}
+	return n.found(have.Mark, v), nil
+}

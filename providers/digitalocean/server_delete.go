@@ -1,0 +1,107 @@
+package digitalocean
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/digitalocean/godo"
+
+	"github.com/cloudship/cloudship/resource"
+)
+
+// remove deletes droplets: those of a call with a tag by that tag, all others by id.
+func (s servers) remove(ctx context.Context, c resource.Call) []resource.Result {
+	if c.Tag != "" && len(c.Items) > 1 {
+		if results, done := s.removeByTag(ctx, c); done {
+			return results
+		}
+	}
+	return each(c, func(item resource.Item) (*resource.Found, error) {
+		id, err := number(item)
+		if err != nil {
+			return nil, err
+		}
+		_, err = s.api.Droplets.Delete(ctx, id)
+		return nil, deleted("delete droplet", item, err)
+	})
+}
+
+// removeByTag deletes droplets with one request. DigitalOcean deletes whatever carries the tag, so
+// that the tag is the call's own, is put on the call's droplets alone, and what carries it is
+// listed first: it must be exactly the call's droplets. Otherwise done is false, nothing was
+// deleted, and they are to be deleted by id.
+func (s servers) removeByTag(ctx context.Context, c resource.Call) (results []resource.Result, done bool) {
+	first := c.Items[0].Mark
+	tag := c.Tag
+	if !strings.HasPrefix(tag, stackTag(first.Stack)+":") {
+		tag = stackTag(first.Stack) + ":" + tag
+	}
+	wanted, ids := map[int]bool{}, []string{}
+	for _, item := range c.Items {
+		id, err := number(item)
+		if err != nil {
+			return nil, false
+		}
+		wanted[id] = true
+		ids = append(ids, strconv.Itoa(id))
+	}
+	carriers, err := s.tagged(ctx, tag)
+	if err != nil || !within(carriers, wanted) {
+		return nil, false
+	}
+	if len(carriers) < len(wanted) {
+		if s.ensureTags(ctx, first.Address, tag) != nil || s.tagDroplets(ctx, first.Address, tag, ids, true) != nil {
+			return nil, false
+		}
+		if carriers, err = s.tagged(ctx, tag); err != nil || len(carriers) != len(wanted) || !within(carriers, wanted) {
+			return nil, false
+		}
+	}
+	c.Say(first.Address, fmt.Sprintf("deleting %d droplets by their tag", len(carriers)))
+	if _, err := s.api.Droplets.DeleteByTag(ctx, tag); err != nil {
+		return resource.Fail(c, fault("delete droplets by tag", first.Address, err, repeatable)), true
+	}
+	if err := s.dropTag(ctx, first.Address, tag); err != nil {
+		return resource.Fail(c, err), true
+	}
+	return each(c, func(resource.Item) (*resource.Found, error) { return nil, nil }), true
+}
+
+// within reports whether every droplet is a wanted one.
+func within(droplets []godo.Droplet, wanted map[int]bool) bool {
+	for _, d := range droplets {
+		if !wanted[d.ID] {
+			return false
+		}
+	}
+	return true
+}
+
+// dropTag deletes a tag as soon as no droplet is listed with it. Deleting it earlier could keep
+// droplets alive whose deletion is still to come.
+func (s servers) dropTag(ctx context.Context, a resource.Address, tag string) error {
+	for wait := time.Second; ; wait = min(2*wait, 15*time.Second) {
+		left, _, err := s.api.Droplets.ListByTag(ctx, tag, &godo.ListOptions{PerPage: 1})
+		if err != nil {
+			return fault("list droplets by tag", a, err, reading)
+		}
+		if len(left) == 0 {
+			break
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return fault("wait for deleted droplets", a, ctx.Err(), repeatable)
+		case <-timer.C:
+		}
+	}
+	_, err := s.api.Tags.Delete(ctx, tag)
+	if err = fault("delete tag "+tag, a, err, repeatable); resource.IsGone(err) {
+		return nil
+	}
+	return err
+}
