@@ -58,7 +58,6 @@ type ServerSpec struct {
 	Network Address   `json:"network,omitzero" plan:"fixed"`
 	Keys    []Address `json:"keys,omitempty" plan:"initial"` // ssh_key resources known to the cloud
 	Options Options   `json:"options,omitempty" plan:"fixed"`
-	Power   string    `json:"power,omitempty"` // "off" in what was found of a server that is switched off; never wanted, so an update switches it on
 }
 
 // LoadBalancerSpec is a provider's load balancer without its members.

@@ -72,7 +72,7 @@ func (p *Provider) List(ctx context.Context, q resource.Query) (resource.Listing
 			return err
 		}),
 		"droplets": when(asked(resource.KindServer) || (asked(resource.KindMembers) && !known), func(ctx context.Context, s *seen) (err error) {
-			s.droplets, err = servers{p}.list(ctx, q.Stack)
+			s.droplets, err = servers{p}.list(ctx, q)
 			return err
 		}),
 		"firewalls": when(asked(resource.KindFirewall), func(ctx context.Context, s *seen) (err error) {
@@ -140,27 +140,24 @@ func (p *Provider) listing(ctx context.Context, q resource.Query, s *seen) resou
 	var found []resource.Found
 	a := s.around(q)
 	for _, k := range s.keys {
-		if m, ok := ours(k.Name, q.Stack, resource.KindSSHKey); ok {
+		if m, ok := ours(k.Name, q, resource.KindSSHKey); ok {
 			found = append(found, keys{p}.found(m, k))
 		}
 	}
 	for _, v := range s.networks {
-		if m, ok := ours(v.Name, q.Stack, resource.KindNetwork); ok {
+		if m, ok := ours(v.Name, q, resource.KindNetwork); ok {
 			found = append(found, networks{p}.found(m, v))
 		}
 	}
-	found = append(found, p.serversFound(ctx, q.Stack, s.droplets, a)...)
+	found = append(found, p.serversFound(ctx, q, s.droplets, a)...)
 	for i := range s.firewalls {
-		if m, ok := ours(s.firewalls[i].Name, q.Stack, resource.KindFirewall); ok {
+		if m, ok := ours(s.firewalls[i].Name, q, resource.KindFirewall); ok {
 			found = append(found, firewalls{p}.found(m, &s.firewalls[i], a))
 		}
 	}
 	for i := range s.balancers {
-		if m, ok := ours(s.balancers[i].Name, q.Stack, resource.KindLoadBalancer); ok {
-			found = append(found, balancers{p}.found(m, &s.balancers[i], a))
-			if len(s.balancers[i].DropletIDs) > 0 {
-				found = append(found, members{p}.found(m, &s.balancers[i], a))
-			}
+		if m, ok := ours(s.balancers[i].Name, q, resource.KindLoadBalancer); ok {
+			found = append(found, balancers{p}.found(m, &s.balancers[i], a), members{p}.found(m, &s.balancers[i], a))
 		}
 	}
 	slices.SortFunc(found, func(a, b resource.Found) int { return a.Mark.Address.Compare(b.Mark.Address) })
@@ -172,11 +169,11 @@ const latestBirths = 5
 
 // serversFound are the stack's droplets. One that takes unusually long to become active is asked
 // whether its creation has failed.
-func (p *Provider) serversFound(ctx context.Context, stack resource.StackID, droplets []godo.Droplet, a around) []resource.Found {
+func (p *Provider) serversFound(ctx context.Context, q resource.Query, droplets []godo.Droplet, a around) []resource.Found {
 	var found []resource.Found
 	late := 0
 	for i := range droplets {
-		m, ok := ours(droplets[i].Name, stack, resource.KindServer)
+		m, ok := ours(droplets[i].Name, q, resource.KindServer)
 		if !ok {
 			continue
 		}
@@ -198,7 +195,7 @@ func (s *seen) around(q resource.Query) around {
 		a.networks = nil
 	}
 	for _, v := range s.networks {
-		if m, ok := ours(v.Name, q.Stack, resource.KindNetwork); ok {
+		if m, ok := ours(v.Name, q, resource.KindNetwork); ok {
 			a.networks[v.ID] = m.Address
 		}
 	}
@@ -206,29 +203,33 @@ func (s *seen) around(q resource.Query) around {
 		a.balancers = nil
 	}
 	for _, lb := range s.balancers {
-		if m, ok := ours(lb.Name, q.Stack, resource.KindLoadBalancer); ok {
+		if m, ok := ours(lb.Name, q, resource.KindLoadBalancer); ok {
 			a.balancers[lb.ID] = m.Address
 		}
 	}
 	if s.droplets != nil {
-		a.servers = sightings(q.Stack, s.droplets)
+		a.servers = sightings(q, s.droplets)
 	}
 	return a
 }
 
 // sightings finds the droplets of ours and, for each address, the newest generation.
-func sightings(stack resource.StackID, droplets []godo.Droplet) map[int]sighting {
-	generation := map[resource.Address]int{}
-	for _, d := range droplets {
-		if m, ok := ours(d.Name, stack, resource.KindServer); ok {
-			generation[m.Address] = max(generation[m.Address], m.Generation)
-		}
-	}
+func sightings(q resource.Query, droplets []godo.Droplet) map[int]sighting {
+	newest := map[resource.Mark]int{} // by mark without its generation
 	all := map[int]sighting{}
 	for _, d := range droplets {
-		if m, ok := ours(d.Name, stack, resource.KindServer); ok {
-			all[d.ID] = sighting{m, m.Generation == generation[m.Address]}
+		if m, ok := ours(d.Name, q, resource.KindServer); ok {
+			all[d.ID] = sighting{mark: m}
+			n := m.Generation
+			m.Generation = 0
+			newest[m] = max(newest[m], n)
 		}
+	}
+	for id, s := range all {
+		of := s.mark
+		of.Generation = 0
+		s.newest = s.mark.Generation == newest[of]
+		all[id] = s
 	}
 	return all
 }

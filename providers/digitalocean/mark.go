@@ -28,10 +28,10 @@ func groupOf(stack resource.StackID, tag string) (string, bool) {
 	return group, ok && resource.Label.MatchString(group)
 }
 
-// ours reads a name as a mark of the stack and kind.
-func ours(name string, stack resource.StackID, kind resource.Kind) (resource.Mark, bool) {
+// ours reads a name as a mark that the query asks for, of a kind.
+func ours(name string, q resource.Query, kind resource.Kind) (resource.Mark, bool) {
 	m, ok := resource.DecodeMark(name)
-	return m, ok && m.Stack == stack && m.Address.Kind() == kind
+	return m, ok && q.Wants(m) && m.Address.Kind() == kind
 }
 
 // moment reads a time of the API; zero for none.

@@ -14,8 +14,8 @@ import (
 )
 
 // members keeps which droplets a load balancer sends to: by id up to ten, by tag beyond. They have
-// no id of their own; theirs is the balancer's. Nothing but this file changes them. A balancer
-// without any has no members: they are not listed, and gone when they are read.
+// no id of their own; theirs is the balancer's. They are there as long as it is, be they none.
+// Nothing but this file changes them.
 //
 // DigitalOcean tells no member's health, so that it is unknown here and the core's own check is
 // the evidence (Schema.Evidence).
@@ -219,16 +219,13 @@ func (m members) read(ctx context.Context, q resource.Query, have resource.Found
 	if err != nil {
 		return have, absent("read load balancer", have, err)
 	}
-	if len(lb.DropletIDs) == 0 {
-		return have, &resource.Error{Kind: resource.Gone, Op: "read members", Address: have.Mark.Address, Message: "the load balancer has no droplets"}
-	}
 	a := aroundOf(q.Peers)
 	if len(a.servers) == 0 {
-		droplets, err := servers{m.Provider}.list(ctx, q.Stack)
+		droplets, err := servers{m.Provider}.list(ctx, q)
 		if err != nil {
 			return have, err
 		}
-		a.servers = sightings(q.Stack, droplets)
+		a.servers = sightings(q, droplets)
 	}
 	balancer := have.Mark
 	balancer.Address = resource.LoadBalancer(have.Mark.Address.Name)

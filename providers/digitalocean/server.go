@@ -17,9 +17,13 @@ import (
 // servers keeps droplets.
 type servers struct{ *Provider }
 
-// list gives every droplet with the stack's tag.
-func (s servers) list(ctx context.Context, stack resource.StackID) ([]godo.Droplet, error) {
-	return s.tagged(ctx, stackTag(stack))
+// list gives every droplet with the stack's tag; where the stack's id is not known, every droplet
+// of the account.
+func (s servers) list(ctx context.Context, q resource.Query) ([]godo.Droplet, error) {
+	if q.Stack == "" {
+		return all(ctx, "droplets", func(d godo.Droplet) int { return d.ID }, s.api.Droplets.List)
+	}
+	return s.tagged(ctx, stackTag(q.Stack))
 }
 
 func (s servers) tagged(ctx context.Context, tag string) ([]godo.Droplet, error) {
@@ -35,7 +39,7 @@ func (s servers) found(m resource.Mark, d *godo.Droplet, a around) resource.Foun
 	spec := &resource.ServerSpec{Group: m.Address.Name, Size: d.SizeSlug}
 	f := resource.Found{
 		Mark: m, Provider: s.alias, ID: strconv.Itoa(d.ID), Created: moment(d.Created),
-		Spec: spec, Observed: []string{"group", "size", "power"},
+		Spec: spec, Observed: []string{"group", "size"},
 		Facts: resource.Facts{Status: d.Status},
 	}
 	if d.Region != nil {
@@ -47,7 +51,7 @@ func (s servers) found(m resource.Mark, d *godo.Droplet, a around) resource.Foun
 		f.Observed = append(f.Observed, "network")
 	}
 	if d.Status == "off" {
-		spec.Power = "off"
+		f.Broken = "switched off"
 	}
 	f.Facts.PublicIP, f.Facts.PrivateIP = address(d, "public"), address(d, "private")
 	f.Ready = d.Status == "active" && f.Facts.PublicIP != ""
@@ -171,7 +175,7 @@ func (s servers) update(ctx context.Context, c resource.Call) []resource.Result 
 		if err != nil {
 			return nil, err
 		}
-		if slices.Contains(item.Changed, "power") {
+		if slices.Contains(item.Changed, "broken") {
 			c.Say(item.Mark.Address, "switching it on")
 			_, response, err := s.api.DropletActions.PowerOn(ctx, id)
 			if err != nil && !alreadyOn(response, err) {
