@@ -135,7 +135,7 @@ func (l *Lab) build(start context.Context, s saved) error {
 	l.adminRoutes()
 	l.ocean = digitalocean.New(digitalocean.Options{
 		Token: l.options.Token, Faults: l.gate.Faults(), Servers: l.servers,
-		Balancers: l.balancers, Addresses: l.addresses, Log: l.options.Log,
+		Balancers: l.balancers, Addresses: l.addresses, Images: slugs(l.options), Log: l.options.Log,
 	})
 	if err := l.servers.Restore(start); err != nil {
 		return err

@@ -18,13 +18,14 @@ import (
 	"github.com/cloudship/cloudship/lab/cloud"
 )
 
-// Options are what an API works with. All but Log must be set.
+// Options are what an API works with. All but Images and Log must be set.
 type Options struct {
 	Token     string // the one token that is accepted
 	Faults    *cloud.Faults
 	Servers   *cloud.Servers
 	Balancers *cloud.Balancers
 	Addresses *cloud.Loopback
+	Images    []string // slugs of the public images to offer; nil means all
 	Log       *slog.Logger
 }
 
@@ -32,8 +33,9 @@ type Options struct {
 // use; Run must be running meanwhile.
 type API struct {
 	Options
-	mux   http.ServeMux
-	wake  chan struct{}
+	mux    http.ServeMux
+	wake   chan struct{}
+	images []*image
 
 	hour, burst, keyLists cloud.Window
 
@@ -51,8 +53,11 @@ func New(o Options) *API {
 	}
 	a := &API{
 		Options: o, wake: make(chan struct{}, 1),
-		state: state{LastID: firstID, UserData: map[string]string{}},
-		open:  map[int]*action{}, busy: map[string]int{}, dirty: true,
+		images: offered(o.Images),
+		state: state{
+			LastID: firstID, UserData: map[string]string{}, Assignments: map[string]assignment{}, Destroyed: map[int]*destroyed{},
+		},
+		open: map[int]*action{}, busy: map[string]int{}, dirty: true,
 	}
 	a.routes()
 	return a
@@ -62,12 +67,21 @@ func (a *API) routes() {
 	a.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { write(w, notFound()) })
 	a.accountRoutes()
 	a.catalogRoutes()
+	a.imageRoutes()
 	a.actionRoutes()
 	a.dropletRoutes()
+	a.associatedRoutes()
+	a.snapshotRoutes()
+	a.volumeRoutes()
 	a.tagRoutes()
 	a.vpcRoutes()
 	a.firewallRoutes()
 	a.balancerRoutes()
+	a.certificateRoutes()
+	a.metricRoutes()
+	a.domainRoutes()
+	a.reservedIPRoutes()
+	a.projectRoutes()
 }
 
 // call is one request on its way through a handler, which runs while the API

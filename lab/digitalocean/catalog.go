@@ -1,18 +1,13 @@
 package digitalocean
 
 import (
-	"net/http"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 )
 
 func (a *API) catalogRoutes() {
 	a.handle("GET /v2/regions", a.listRegions)
 	a.handle("GET /v2/sizes", a.listSizes)
-	a.handle("GET /v2/images", a.listImages)
-	a.handle("GET /v2/images/{image}", a.getImage)
 }
 
 // region is where things are.
@@ -47,25 +42,6 @@ type diskInfo struct {
 type diskSize struct {
 	Amount int    `json:"amount"`
 	Unit   string `json:"unit"`
-}
-
-// image is what a droplet starts from.
-type image struct {
-	ID            int       `json:"id"`
-	Name          string    `json:"name"`
-	Type          string    `json:"type"`
-	Distribution  string    `json:"distribution"`
-	Slug          *string   `json:"slug"`
-	Public        bool      `json:"public"`
-	Regions       []string  `json:"regions"`
-	CreatedAt     time.Time `json:"created_at"`
-	MinDiskSize   int       `json:"min_disk_size"`
-	SizeGigabytes float64   `json:"size_gigabytes"`
-	Description   string    `json:"description"`
-	Tags          []string  `json:"tags"`
-	Status        string    `json:"status"`
-
-	application bool
 }
 
 var regionNames = []struct{ slug, name string }{
@@ -133,70 +109,9 @@ func makeRegions() []*region {
 	return all
 }
 
-var images = makeImages()
-
-func makeImages() []*image {
-	kinds := []struct {
-		id                       int
-		slug, distribution, name string
-		application              bool
-	}{
-		{155133621, "debian-12-x64", "Debian", "12 x64", false},
-		{195932981, "debian-13-x64", "Debian", "13 x64", false},
-		{155133622, "ubuntu-22-04-x64", "Ubuntu", "22.04 (LTS) x64", false},
-		{162088250, "ubuntu-24-04-x64", "Ubuntu", "24.04 (LTS) x64", false},
-		{173812711, "rockylinux-9-x64", "Rocky Linux", "9 x64", false},
-		{118541523, "docker-20-04", "Ubuntu", "Docker 25.0.3 on Ubuntu 22.04", true},
-	}
-	var all []*image
-	for _, k := range kinds {
-		all = append(all, &image{
-			ID: k.id, Name: k.name, Type: "base", Distribution: k.distribution, Slug: &k.slug, Public: true,
-			Regions: regionSlugs(), CreatedAt: time.Date(2025, 3, 1, 12, 0, 0, 0, time.UTC), MinDiskSize: 7,
-			SizeGigabytes: 2.5, Description: k.distribution + " " + k.name, Tags: []string{}, Status: "available",
-			application: k.application,
-		})
-	}
-	return all
-}
-
 func (a *API) listRegions(c *call) (reply, error) { return page(c, "regions", regions, same) }
 
 func (a *API) listSizes(c *call) (reply, error) { return page(c, "sizes", sizes, same) }
-
-func (a *API) listImages(c *call) (reply, error) {
-	query := c.URL.Query()
-	var found []*image
-	for _, i := range images {
-		switch {
-		case query.Get("private") == "true",
-			query.Get("tag_name") != "",
-			query.Get("type") == "distribution" && i.application,
-			query.Get("type") == "application" && !i.application:
-			continue
-		}
-		found = append(found, i)
-	}
-	return page(c, "images", found, same)
-}
-
-func (a *API) getImage(c *call) (reply, error) {
-	i := findImage(c.PathValue("image"))
-	if i == nil {
-		return reply{}, notFound()
-	}
-	return reply{http.StatusOK, map[string]any{"image": i}}, nil
-}
-
-// findImage finds an image by its slug or id, nil if there is none.
-func findImage(name string) *image {
-	for _, i := range images {
-		if *i.Slug == name || strconv.Itoa(i.ID) == name {
-			return i
-		}
-	}
-	return nil
-}
 
 func findSize(slug string) *size {
 	for i := range sizes {

@@ -109,7 +109,7 @@ func (a *API) checkAction(d *droplet, wanted dropletAction, x *action) error {
 		}
 		return nil
 	case "rebuild", "restore":
-		img := findImage(text(wanted.Image))
+		img := a.findImage(text(wanted.Image))
 		if img == nil {
 			return invalid("Image is not available")
 		}
@@ -156,6 +156,8 @@ func (a *API) finishDroplet(now time.Time, x *action) {
 		d.Image = x.Image
 		a.Servers.Delete(d.server())
 		a.Servers.Create(a.spec(d))
+	case "snapshot":
+		a.snapshotDroplet(now, d, x.Name)
 	case "enable_ipv6":
 		d.IPv6 = true
 	case "enable_backups":

@@ -101,7 +101,7 @@ func (a *API) checkNames(r *dropletRequest, names []string) error {
 // modelDroplet checks a request and answers the droplet that it asks for, with
 // no name yet.
 func (a *API) modelDroplet(c *call, r *dropletRequest) (*droplet, error) {
-	s, reg, img := findSize(r.Size), findRegion(r.Region), findImage(text(r.Image))
+	s, reg, img := findSize(r.Size), findRegion(r.Region), a.findImage(text(r.Image))
 	switch {
 	case s == nil:
 		return nil, invalid("You specified an invalid size for Droplet creation.")
@@ -131,6 +131,9 @@ func (a *API) modelDroplet(c *call, r *dropletRequest) (*droplet, error) {
 		d.Keys = append(d.Keys, k.PublicKey)
 	}
 	if err := a.placeDroplet(c, r, d); err != nil {
+		return nil, err
+	}
+	if err := a.checkNewVolumes(r, d); err != nil {
 		return nil, err
 	}
 	tags, err := a.spellAll(c, r.Tags)
@@ -163,6 +166,27 @@ func (a *API) placeDroplet(c *call, r *dropletRequest, d *droplet) error {
 	return nil
 }
 
+// checkNewVolumes gives a droplet the volumes of its request, which can only be
+// for one droplet then.
+func (a *API) checkNewVolumes(r *dropletRequest, d *droplet) error {
+	if len(r.Volumes) > 0 && len(r.Names) > 1 {
+		return invalid("volumes can not be attached to more than one Droplet")
+	}
+	for _, raw := range r.Volumes {
+		v, ok := a.state.Volumes.Get(text(raw))
+		switch {
+		case !ok:
+			return invalid("volume %s not found", text(raw))
+		case v.Region != d.Region:
+			return invalid("volume %s is not in region %s", v.ID, d.Region)
+		case v.Droplet != 0:
+			return invalid("volume %s is already attached to a Droplet", v.ID)
+		}
+		d.Volumes = append(d.Volumes, v.ID)
+	}
+	return nil
+}
+
 // text is the value of a JSON string or number, or the id of an object, as
 // some clients send it.
 func text(raw json.RawMessage) string {
@@ -183,6 +207,11 @@ func text(raw json.RawMessage) string {
 func (a *API) addDroplet(c *call, d *droplet) *action {
 	d.ID = a.nextID()
 	a.state.Droplets.Put(c.now, d.ID, d)
+	for _, id := range d.Volumes {
+		if v, ok := a.state.Volumes.Get(id); ok {
+			v.Droplet = d.ID
+		}
+	}
 	a.Servers.Create(a.spec(d))
 	return a.begin(c, action{
 		Type: "create", ResourceID: d.ID, ResourceType: "droplet", Region: d.Region,

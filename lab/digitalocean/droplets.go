@@ -42,6 +42,7 @@ type droplet struct {
 	Created  time.Time
 	ActiveAt time.Time // active from then on, if its machine is there
 	Off      bool
+	Last     *machine.Machine `json:",omitempty"` // its machine when it was deleted
 
 	NoPublic   bool `json:",omitempty"`
 	IPv6       bool `json:",omitempty"`
@@ -60,26 +61,19 @@ func (d *droplet) server() string { return "do-" + strconv.Itoa(d.ID) }
 func (a *API) spec(d *droplet) machine.Spec {
 	s := findSize(d.Size)
 	return machine.Spec{
-		ID: d.server(), Name: d.Name, Image: a.machineImage(d), UserData: a.state.UserData[d.UserData],
+		ID: d.server(), Name: d.Name, Image: a.machineImage(d.Image), UserData: a.state.UserData[d.UserData],
 		AuthorizedKeys: d.Keys, MemoryMB: s.Memory, CPUs: s.VCPUs,
 		Labels: map[string]string{"provider": "digitalocean"},
 	}
 }
 
-// machineImage is the slug that a droplet's machine starts from.
-func (a *API) machineImage(d *droplet) string {
-	if i := a.findImageID(d.Image); i != nil && i.Slug != nil {
-		return *i.Slug
-	}
-	return *images[0].Slug
-}
-
-func (a *API) findImageID(id int) *image { return findImage(strconv.Itoa(id)) }
-
 // status answers a droplet's status, and its machine from the time that is
 // active.
 func (a *API) status(now time.Time, d *droplet) (string, machine.Machine) {
 	m, ok, _ := a.Servers.Find(d.server())
+	if d.Last != nil { // deleted, but shown for a while
+		m, ok = *d.Last, true
+	}
 	switch {
 	case !ok || now.Before(d.ActiveAt):
 		return "new", machine.Machine{}
@@ -133,7 +127,7 @@ func (a *API) viewDroplet(now time.Time, d *droplet) dropletView {
 		ID: d.ID, Name: d.Name, Memory: s.Memory, VCPUs: s.VCPUs, Disk: d.Disk,
 		DiskInfo: []diskInfo{{"local", diskSize{d.Disk, "gib"}}},
 		Locked:   a.busy[dropletResource(d.ID)] > 0, Status: status, CreatedAt: second(d.Created),
-		Features: d.features(), BackupIDs: []int{}, SnapshotIDs: some(d.Snapshots), Image: a.findImageID(d.Image),
+		Features: d.features(), BackupIDs: []int{}, SnapshotIDs: some(d.Snapshots), Image: a.imageOf(d),
 		VolumeIDs: some(d.Volumes), Size: s, SizeSlug: d.Size, Networks: d.networks(m),
 		Region: findRegion(d.Region), Tags: some(d.Tags), VPC: d.VPC,
 	}
@@ -262,6 +256,9 @@ func (a *API) deleteTagged(c *call) (reply, error) {
 // removeDroplet takes a droplet away from everything that knows it.
 func (a *API) removeDroplet(now time.Time, timing cloud.Timing, d *droplet) {
 	a.cancel(now, dropletResource(d.ID))
+	if m, ok, _ := a.Servers.Find(d.server()); ok {
+		d.Last = &m
+	}
 	a.state.Droplets.Delete(now, d.ID, now.Add(durationOf(timing.ServerGone)))
 	a.Servers.Delete(d.server())
 	for _, lb := range a.state.Balancers.All {
@@ -272,6 +269,16 @@ func (a *API) removeDroplet(now time.Time, timing cloud.Timing, d *droplet) {
 	}
 	for _, f := range a.state.Firewalls.All {
 		f.DropletIDs = withoutIDs(f.DropletIDs, d.ID)
+	}
+	for _, v := range a.state.Volumes.All {
+		if v.Droplet == d.ID {
+			v.Droplet = 0
+		}
+	}
+	for _, r := range a.state.ReservedIPs.All {
+		if r.Droplet == d.ID {
+			r.Droplet = 0
+		}
 	}
 	a.dirty = true
 }

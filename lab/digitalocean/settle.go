@@ -42,8 +42,10 @@ func (a *API) finish(now time.Time, x *action) {
 	switch x.ResourceType {
 	case "droplet":
 		a.finishDroplet(now, x)
-	default:
-		a.end(now, x, completed)
+	case "volume":
+		a.finishVolume(now, x)
+	case "reserved_ip":
+		a.finishReservedIP(now, x)
 	}
 }
 

@@ -17,7 +17,17 @@ type state struct {
 	Firewalls cloud.Table[string, *firewall]
 	Balancers cloud.Table[string, *loadBalancer]
 	Actions   cloud.Table[int, *action]
-	UserData  map[string]string // by digest: droplets share it
+	Volumes   cloud.Table[string, *volume]
+	Snapshots cloud.Table[string, *snapshot]
+	Domains   cloud.Table[string, *domain]
+
+	ReservedIPs  cloud.Table[string, *reservedIP] // by address
+	Certificates cloud.Table[string, *certificate]
+	Projects     cloud.Table[string, *project]
+
+	Assignments map[string]assignment // to projects, by URN
+	Destroyed   map[int]*destroyed    // droplets that were destroyed with others
+	UserData    map[string]string     // by digest: droplets share it
 }
 
 // firstID makes numbers look like DigitalOcean's.
@@ -78,6 +88,8 @@ func (a *API) Counts() map[string]int {
 	s := &a.state
 	return map[string]int{
 		"droplets": s.Droplets.Len(), "ssh_keys": s.Keys.Len(), "tags": s.Tags.Len(), "vpcs": s.VPCs.Len(),
-		"firewalls": s.Firewalls.Len(), "load_balancers": s.Balancers.Len(),
+		"firewalls": s.Firewalls.Len(), "load_balancers": s.Balancers.Len(), "volumes": s.Volumes.Len(),
+		"snapshots": s.Snapshots.Len(), "domains": s.Domains.Len(), "reserved_ips": s.ReservedIPs.Len(),
+		"certificates": s.Certificates.Len(),
 	}
 }

@@ -101,6 +101,20 @@ func (a *API) viewTag(t *tag) tagView {
 			add(&r.Droplets, fmt.Sprintf("https://api.digitalocean.com/v2/droplets/%d", d.ID))
 		}
 	}
+	for _, vol := range a.state.Volumes.All {
+		if slices.Contains(vol.Tags, t.Name) {
+			add(&r.Volumes, "https://api.digitalocean.com/v2/volumes/"+vol.ID)
+		}
+	}
+	for _, s := range a.state.Snapshots.All {
+		switch {
+		case !slices.Contains(s.Tags, t.Name):
+		case s.ResourceType == "volume":
+			add(&r.VolumeSnapshots, "https://api.digitalocean.com/v2/snapshots/"+s.ID)
+		default:
+			add(&r.Images, "https://api.digitalocean.com/v2/images/"+s.ID)
+		}
+	}
 	return v
 }
 
@@ -136,6 +150,12 @@ func (a *API) deleteTag(c *call) (reply, error) {
 	}
 	for _, d := range a.state.Droplets.All {
 		d.Tags = without(d.Tags, t.Name)
+	}
+	for _, v := range a.state.Volumes.All {
+		v.Tags = without(v.Tags, t.Name)
+	}
+	for _, s := range a.state.Snapshots.All {
+		s.Tags = without(s.Tags, t.Name)
 	}
 	a.retagged(c, t.Name)
 	a.state.Tags.Delete(c.now, strings.ToLower(t.Name), c.now)
@@ -198,6 +218,14 @@ func (a *API) tagsOf(kind, id string) *[]string {
 		n, err := strconv.Atoi(id)
 		if d, ok := a.state.Droplets.Get(n); ok && err == nil {
 			return &d.Tags
+		}
+	case "volume":
+		if v, ok := a.state.Volumes.Get(id); ok {
+			return &v.Tags
+		}
+	case "image", "volume_snapshot":
+		if s, ok := a.state.Snapshots.Get(id); ok {
+			return &s.Tags
 		}
 	}
 	return nil
