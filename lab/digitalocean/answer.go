@@ -12,9 +12,9 @@ import (
 
 // Error is an answer that is not a success.
 type Error struct {
-	Status  int    `json:"-"`
-	ID      string `json:"id"`
-	Message string `json:"message"`
+	Status  int
+	ID      string // such as "not_found"
+	Message string
 }
 
 func (e *Error) Error() string { return fmt.Sprintf("%d %s: %s", e.Status, e.ID, e.Message) }
@@ -60,10 +60,14 @@ func pendingEvent(what string) error { return invalid("%s already has a pending 
 func encodeError(err error, requestID string) (int, []byte) {
 	e := &Error{http.StatusInternalServerError, "server_error", err.Error()}
 	errors.As(err, &e)
-	body, _ := json.Marshal(struct {
-		*Error
-		RequestID string `json:"request_id,omitempty"`
-	}{e, requestID})
+	answer := map[string]any{"id": e.ID, "message": e.Message}
+	if requestID != "" {
+		answer["request_id"] = requestID
+	}
+	if e.Status == http.StatusBadRequest { // some services answer so, others so
+		answer["error"], answer["root_causes"] = e.Message, []string{}
+	}
+	body, _ := json.Marshal(answer)
 	return e.Status, body
 }
 

@@ -97,8 +97,19 @@ const (
 
 var (
 	firewallName  = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9.-]+$`)
-	firewallPorts = regexp.MustCompile(`^(|all|\d{1,5}(-\d{1,5})?)$`)
+	firewallPorts = regexp.MustCompile(`^\d{1,5}(-\d{1,5})?$`)
 )
+
+// complete writes "0" for all ports, as DigitalOcean does, and always for ICMP.
+func (s *firewallSpec) complete() {
+	for _, rules := range [][]firewallRule{s.Inbound, s.Outbound} {
+		for i, r := range rules {
+			if r.Ports == "all" || r.Protocol == "icmp" {
+				rules[i].Ports = "0"
+			}
+		}
+	}
+}
 
 func (a *API) checkFirewall(s *firewallSpec, id string) error {
 	if !firewallName.MatchString(s.Name) {
@@ -145,7 +156,7 @@ func (a *API) checkFirewallRule(r firewallRule, who *peers, field string) error 
 	switch {
 	case !slices.Contains([]string{"tcp", "udp", "icmp"}, r.Protocol):
 		return invalid("invalid protocol %q", r.Protocol)
-	case !firewallPorts.MatchString(r.Ports), r.Ports == "" && r.Protocol != "icmp":
+	case !firewallPorts.MatchString(r.Ports):
 		return invalid("invalid ports %q for %s", r.Ports, r.Protocol)
 	case who == nil || reflect.DeepEqual(*who, peers{}):
 		return invalid("a rule needs %s", field)
@@ -195,6 +206,7 @@ func (a *API) createFirewall(c *call) (reply, error) {
 	if err := c.decode(&f.firewallSpec); err != nil {
 		return reply{}, err
 	}
+	f.complete()
 	if err := a.checkFirewall(&f.firewallSpec, ""); err != nil {
 		return reply{}, err
 	}
@@ -232,6 +244,7 @@ func (a *API) replaceFirewall(c *call) (reply, error) {
 	if err := c.decode(&s); err != nil {
 		return reply{}, err
 	}
+	s.complete()
 	if err := a.checkFirewall(&s, f.ID); err != nil {
 		return reply{}, err
 	}
@@ -261,6 +274,7 @@ func (a *API) changeFirewall(part string, add bool) func(*call) (reply, error) {
 		if err := c.decode(&s); err != nil {
 			return reply{}, err
 		}
+		s.complete()
 		given := map[string]int{"droplets": len(s.DropletIDs), "tags": len(s.Tags), "rules": len(s.Inbound) + len(s.Outbound)}
 		if given[part] == 0 {
 			return reply{}, fail(http.StatusBadRequest, "%s missing", part)
