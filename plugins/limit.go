@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -85,7 +86,7 @@ func (l *Limit) RoundTrip(req *http.Request) (*http.Response, error) {
 	g := l.gate(req)
 	for attempt := 0; ; attempt++ {
 		if err := g.enter(req.Context()); err != nil {
-			return nil, err
+			return nil, &unsent{err}
 		}
 		if attempt > 0 && req.GetBody != nil {
 			if req.Body, err = req.GetBody(); err != nil {
@@ -117,6 +118,17 @@ func (l *Limit) RoundTrip(req *http.Request) (*http.Response, error) {
 		_, _ = io.CopyN(io.Discard, res.Body, 64<<10)
 		_ = res.Body.Close()
 	}
+}
+
+// unsent is the error of a request that was given up while it waited for its turn.
+type unsent struct{ error }
+
+func (u *unsent) Unwrap() error { return u.error }
+
+// Unsent reports whether an error says that a request was never sent, so that it had no effect.
+func Unsent(err error) bool {
+	var u *unsent
+	return errors.As(err, &u)
 }
 
 // repeatable makes sure that the request's body can be sent again.

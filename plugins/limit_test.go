@@ -110,8 +110,8 @@ func TestWaitIsToldAndCanBeLeft(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		told := ""
 		ctx = Telling(ctx, func(line string) { told = line; cancel() })
-		if _, err := send(ctx, l, "b"); !errors.Is(err, context.Canceled) {
-			t.Errorf("want the wait left, have %v", err)
+		if _, err := send(ctx, l, "b"); !errors.Is(err, context.Canceled) || !Unsent(err) {
+			t.Errorf("want the wait left with nothing sent, have %v", err)
 		}
 		if !strings.Contains(told, "rate limit") {
 			t.Errorf("told %q", told)

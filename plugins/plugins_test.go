@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -17,6 +19,10 @@ var builtIn = BuiltIn{"memo": func() resource.Provider { return &memo{} }}
 
 func TestMain(m *testing.M) {
 	builtIn.ServeIfAsked()
+	if strings.HasPrefix(filepath.Base(os.Args[0]), Executable) { // an external provider's main
+		Serve(&memo{})
+		os.Exit(0)
+	}
 	if run, ok := parents[os.Getenv("PLUGINS_TEST_PARENT")]; ok {
 		run()
 		os.Exit(0)

@@ -21,6 +21,9 @@ import (
 // token is told before anything else.
 func (p *Provider) Configure(ctx context.Context, c resource.Config) error {
 	for name, value := range c.Values {
+		if name == "plugin" { // which plugin serves the block: for whoever started it
+			continue
+		}
 		region, ok := value.(string)
 		switch {
 		case name != "region":
