@@ -150,14 +150,30 @@ func (s *Session) advance(to *Snapshot) {
 	}
 }
 
-// attempts is how often a put is tried: 0.1 + 0.2 + ... + 3.2 seconds.
+// attempts is how often a store is asked: after 0.1, 0.2, ..., 3.2 seconds.
 const attempts = 7
+
+// again waits before attempt i+1, and is false if there is to be none.
+func again(ctx context.Context, i int, first time.Duration) bool {
+	if i >= attempts-1 || ctx.Err() != nil {
+		return false
+	}
+	timer := time.NewTimer(first << i)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// firstPause is between the first and the second attempt of a commit.
+const firstPause = 100 * time.Millisecond
 
 // put stores data under serial, and finds out whether it did when the answer
 // is an error or lost.
 func (s *Session) put(ctx context.Context, serial Serial, data []byte) error {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
 	for i := 0; ; i++ {
 		err := s.store.Put(ctx, serial, data)
 		if err == nil || errors.Is(err, ErrFull) || errors.Is(err, fs.ErrPermission) {
@@ -169,19 +185,18 @@ func (s *Session) put(ctx context.Context, serial Serial, data []byte) error {
 			return nil
 		case readErr == nil:
 			return s.occupied(serial, have)
-		}
-		if i == attempts-1 || ctx.Err() != nil {
-			s.mu.Lock()
-			s.doubtful = true
-			s.mu.Unlock()
+		case !again(ctx, i, firstPause):
+			s.doubt()
 			return err
 		}
-		timer.Reset(100 * time.Millisecond << i)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-		}
 	}
+}
+
+// doubt notes that a put of ours may be in the store, or yet reach it.
+func (s *Session) doubt() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.doubtful = true
 }
 
 // occupied tells whose the snapshot is that was found in the place of ours.
@@ -201,10 +216,11 @@ func (s *Session) occupied(serial Serial, data []byte) error {
 // us, into a gap that pruning made, ours is taken away again.
 func (s *Session) confirm(ctx context.Context, ours *Snapshot) error {
 	serials, err := s.store.List(ctx, ours.Serial-1)
+	for i := 0; err != nil && again(ctx, i, firstPause); i++ {
+		serials, err = s.store.List(ctx, ours.Serial-1)
+	}
 	if err != nil {
-		s.mu.Lock()
-		s.doubtful = true
-		s.mu.Unlock()
+		s.doubt()
 		return fmt.Errorf("read back snapshot %s: %w", ours.Serial, err)
 	}
 	if slices.Equal(serials, []Serial{ours.Serial}) {
