@@ -71,9 +71,7 @@ func (m *maker) judgeOne(want Want) *verdict {
 			v.exists = v.exists && v.rec.Mark.Generation == base.gen
 		}
 	}
-	remade := v.rec.Announced && hosted(a.Kind())
-	if reason := m.unknown(a, want.Provider); reason != "" && !remade && (!carried || !m.verdicts[on].fresh()) {
-		v.unknown = reason
+	if v.unknown = m.unasked(v, on, carried); v.unknown != "" {
 		return v
 	}
 	if !v.exists || v.rec.Announced {
@@ -82,6 +80,25 @@ func (m *maker) judgeOne(want Want) *verdict {
 	}
 	m.judgePresent(v, carried)
 	return v
+}
+
+// unasked tells why nothing can be planned on an address, or "". What is new on a host, or was
+// begun there, needs no answer: creates there may be repeated.
+func (m *maker) unasked(v *verdict, on resource.Address, carried bool) string {
+	a := v.want.Address
+	switch {
+	case carried && m.verdicts[on].fresh():
+		return ""
+	case !hosted(a.Kind()):
+		return m.unknown(a, v.want.Provider)
+	case v.exists && !v.rec.Announced:
+		return m.unknown(a, "")
+	case a.Kind() == resource.KindRelease:
+		if docker := m.verdicts[resource.DockerOn(a.Name, a.Index)]; docker != nil {
+			return docker.unknown
+		}
+	}
+	return ""
 }
 
 // unknown tells why an address could not be asked, or "".

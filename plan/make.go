@@ -30,7 +30,7 @@ func Make(in Input) (*Plan, error) {
 	}
 	p := &Plan{
 		Format: Format, Stack: in.Memory.Stack, Serial: in.Serial, Made: in.Now, Command: in.Command,
-		Steps: steps, Settled: m.settled(), Intent: in.Decision.Intent, Providers: in.Providers, Destroy: in.Destroy,
+		Steps: steps, Settled: m.settled(), Forget: m.forgotten(), Intent: in.Decision.Intent, Providers: in.Providers, Destroy: in.Destroy,
 		Changes: m.changes(), Drift: m.drift(), Deferred: m.deferrals(), Unknown: m.unknowns(), Notes: m.notes,
 		Prices: m.prices(),
 	}
@@ -151,6 +151,19 @@ func (m *maker) settled() []resource.Item {
 	}
 	slices.SortFunc(items, func(a, b resource.Item) int { return a.Mark.Address.Compare(b.Mark.Address) })
 	return items
+}
+
+// forgotten lists creates that were announced, are surely not there, and that nobody wants any
+// more.
+func (m *maker) forgotten() []resource.Mark {
+	var marks []resource.Mark
+	for a, rec := range m.in.Have.Records {
+		if rec.Announced && rec.ID == "" && m.verdicts[a] == nil && m.unknown(a, rec.Provider) == "" {
+			marks = append(marks, rec.Mark)
+		}
+	}
+	slices.SortFunc(marks, func(a, b resource.Mark) int { return a.Address.Compare(b.Address) })
+	return marks
 }
 
 // documents collects the releases that the plan's intent and steps name.

@@ -14,7 +14,7 @@ import (
 const Format = 1
 
 // Plan is the ordered steps that take what was found to what is wanted. Only Steps, Settled,
-// Releases and Intent steer the walk; all else is for showing.
+// Forget, Releases and Intent steer the walk; all else is for showing.
 type Plan struct {
 	Format    int                              `json:"format"`
 	Stack     resource.StackID                 `json:"stack"`
@@ -28,6 +28,7 @@ type Plan struct {
 	Notes     []string                         `json:"notes,omitempty"`   // gaps, choices, warnings: sentences for the reader
 	Steps     []Step                           `json:"steps,omitempty"`
 	Settled   []resource.Item                  `json:"settled,omitempty"` // wants that are remembered without a call: memo fields, what was found again
+	Forget    []resource.Mark                  `json:"forget,omitempty"`  // announced by an earlier run, surely not there, and not wanted any more
 	Intent    resource.Intent                  `json:"intent"`            // in force when the walk begins; the phases of a switch then move Live and Switch
 	Releases  map[string]resource.ReleaseEntry `json:"releases,omitempty"`
 	Providers map[string]resource.Config       `json:"providers,omitempty"` // by alias, the provider blocks as evaluated
