@@ -119,10 +119,6 @@ func (l *loader) buildCertificate(n *node) (*resource.Certificate, Value) {
 	case c.Chain != "" && !strings.Contains(c.Chain, "-----BEGIN CERTIFICATE-----"):
 		l.report(fault(inner.where("chain"), "chain is no certificate in PEM", `want chain = file("www.pem")`, ""))
 	}
-	if key.Text != "" && !key.Sensitive {
-		key.Sensitive = true
-		l.secret(key.Text)
-	}
 	return c, key
 }
 

@@ -3,10 +3,8 @@ package stack
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/cloudship/cloudship/resource"
-	"github.com/hashicorp/hcl/v2"
 )
 
 // check holds the rules between blocks. It runs when every block is sound by itself.
@@ -85,17 +83,4 @@ func (l *loader) sshElsewhere(than *Firewall, group string) bool {
 		}
 	}
 	return false
-}
-
-// Where is the range of a resource's block, and of one of its attributes where that is written:
-// for errors that are found later. For what is not in the file, Start.Line is 0.
-func (s *Stack) Where(block, label, attribute string) hcl.Range {
-	n := s.scope.root.find(block, label)
-	if n == nil {
-		return outside(File)
-	}
-	if inner := n.only(attribute); inner != nil {
-		return inner.at
-	}
-	return n.where(strings.TrimSpace(attribute))
 }

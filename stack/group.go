@@ -26,7 +26,7 @@ type Template struct {
 	Name     string
 	Compose  []string // paths below the stack's folder
 	Profiles []string
-	Scale    map[string]int // replicas per service of a whole group
+	Scale    map[string]int // replicas per service, over the Compose file's
 	Place    string
 	node     *node
 }

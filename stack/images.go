@@ -60,10 +60,6 @@ func (l *loader) buildRegistry(n *node) *Registry {
 		Name: n.label, Server: l.text(n, "server"), Username: l.value(n, "username"), Password: l.value(n, "password"),
 		Command: l.texts(n, "command"), Helper: l.text(n, "helper"), Place: place(n.at),
 	}
-	if r.Password.Text != "" && !r.Password.Sensitive {
-		r.Password.Sensitive = true
-		l.secret(r.Password.Text)
-	}
 	ways := 0
 	for _, said := range []bool{r.Password.Text != "", len(r.Command) > 0, r.Helper != ""} {
 		if said {

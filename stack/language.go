@@ -11,6 +11,7 @@ type takes int
 
 const (
 	text       takes = iota // a string
+	location                // a URL; with a password in it, it is sensitive
 	number                  // a whole number
 	yesNo                   // true or false
 	duration                // "90s", "2m", or seconds as a number
@@ -33,6 +34,7 @@ type attribute struct {
 	of       string // of a reference: the kind of block
 	required bool
 	secret   bool      // sensitive values are let in
+	hidden   bool      // its value is sensitive, whether or not that is said
 	late     bool      // facts that are found later are let in
 	fallback cty.Value // what references see where it is not written; NilVal is null
 	help     string
@@ -87,7 +89,7 @@ var options = &block{name: "options", single: true, free: true, help: "extras th
 var certificate = &block{name: "certificate", single: true, help: "what TLS is answered with", attributes: []attribute{
 	{name: "name", takes: text, help: "a certificate that exists in the cloud"},
 	{name: "chain", takes: text, help: "PEM, leaf first: file(\"www.pem\")"},
-	{name: "private_key", takes: text, secret: true, help: "PEM: secret_file(\"www.key\")"},
+	{name: "private_key", takes: text, secret: true, hidden: true, help: "PEM: secret_file(\"www.key\")"},
 }}
 
 var rule = []attribute{
@@ -103,7 +105,7 @@ var provider = attribute{name: "provider", takes: reference, of: "provider", hel
 // language is the stack file: the block around all others.
 var language = &block{name: "stack file", blocks: []*block{
 	{name: "stack", labelled: true, single: true, help: "the stack's name", attributes: []attribute{
-		{name: "state", takes: text, secret: true, help: "where the state is kept; a folder beside this file when not said"},
+		{name: "state", takes: location, secret: true, help: "where the state is kept; a folder beside this file when not said"},
 	}},
 	{name: "variable", labelled: true, wide: true, help: "a value from outside", attributes: []attribute{
 		{name: "type", takes: typeName, help: "string (default), number, bool, list(string), ..."},
@@ -125,7 +127,7 @@ var language = &block{name: "stack file", blocks: []*block{
 		{name: "compose", takes: oneOrMore, required: true, help: "one file, or several that are merged"},
 		{name: "inputs", takes: anything, secret: true, late: true, help: "values for ${NAME} in the Compose file"},
 		{name: "profiles", takes: texts},
-		{name: "scale", takes: numberMap, help: "replicas per service of a whole group"},
+		{name: "scale", takes: numberMap, help: "replicas per service, over the Compose file's"},
 	}},
 	{name: "group", labelled: true, help: "equal servers that run one release", attributes: []attribute{
 		provider,
@@ -202,20 +204,20 @@ var language = &block{name: "stack file", blocks: []*block{
 		options,
 	}},
 	{name: "external", labelled: true, help: "a service that exists already: probed, never changed", attributes: []attribute{
-		{name: "url", takes: text, required: true, secret: true},
+		{name: "url", takes: location, required: true, secret: true},
 	}},
 	{name: "registry", labelled: true, help: "where images come from and go to", attributes: []attribute{
 		{name: "server", takes: text, required: true},
 		{name: "username", takes: text, secret: true},
-		{name: "password", takes: text, secret: true},
+		{name: "password", takes: text, secret: true, hidden: true},
 		{name: "command", takes: texts, help: "a command that prints the password"},
 		{name: "helper", takes: text, help: "one of Docker's credential helpers"},
 	}},
 	{name: "build", labelled: true, help: "an image that is built here", attributes: []attribute{
 		{name: "context", takes: text, help: "a directory"},
-		{name: "git", takes: text, secret: true, help: "a repository"},
+		{name: "git", takes: location, secret: true, help: "a repository"},
 		{name: "ref", takes: text, help: "branch, tag or commit of the repository"},
-		{name: "key", takes: text, secret: true, help: "private key for the repository: secret_file(\"~/.ssh/deploy\")"},
+		{name: "key", takes: text, secret: true, hidden: true, help: "private key for the repository: secret_file(\"~/.ssh/deploy\")"},
 		{name: "dockerfile", takes: text},
 		{name: "target", takes: text},
 		{name: "args", takes: textMap, help: "build arguments; they stay in the image, so they cannot be secret"},

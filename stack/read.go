@@ -2,6 +2,7 @@ package stack
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
 
 	"github.com/hashicorp/hcl/v2"
@@ -18,6 +19,9 @@ func (s *scope) attribute(n *node, name string) (cty.Value, bool) {
 		if rule.fallback != cty.NilVal {
 			return rule.fallback, true
 		}
+		if names := s.root.labels("provider"); rule.of == "provider" && len(names) == 1 {
+			return cty.StringVal(names[0]), true
+		}
 		return cty.NullVal(cty.DynamicPseudoType), true
 	}
 	v, ok := s.eval(a.Expr)
@@ -30,7 +34,27 @@ func (s *scope) attribute(n *node, name string) (cty.Value, bool) {
 		}
 		return v, !rule.required
 	}
-	return s.shape(n, rule, a.Expr, v)
+	v, ok = s.shape(n, rule, a.Expr, v)
+	if ok && (rule.hidden || rule.takes == location && s.holdsPassword(v)) {
+		v = v.Mark(sensitive)
+		leaves(v, true, s.secret)
+	}
+	return v, ok
+}
+
+// holdsPassword reports whether a text is a URL with a password, and notes that.
+func (s *scope) holdsPassword(v cty.Value) bool {
+	bare, _ := v.Unmark()
+	if !bare.IsKnown() || bare.IsNull() {
+		return false
+	}
+	u, err := url.Parse(bare.AsString())
+	if err != nil || u.User == nil {
+		return false
+	}
+	password, said := u.User.Password()
+	s.secret(password)
+	return said && password != ""
 }
 
 // letIn reports a value that may not stand where it does: a secret where it would be shown, a late
@@ -57,7 +81,7 @@ func (s *scope) shape(n *node, rule *attribute, expr hcl.Expression, v cty.Value
 		return cty.DynamicVal, false
 	}
 	switch rule.takes {
-	case text:
+	case text, location:
 		return converted(v, cty.String, wrong, "a text in quotes")
 	case yesNo:
 		return converted(v, cty.Bool, wrong, "true or false")

@@ -52,8 +52,8 @@ func Wants(s *Stack, sel Selection) ([]Wanted, error) {
 		}
 		wanted = append(wanted, more...)
 	}
-	for i := range wanted {
-		wanted[i].Needs = needsOf(wanted[i])
+	for i, w := range wanted {
+		wanted[i].Spec, wanted[i].Needs = resource.Clone(w.Spec), needsOf(w)
 	}
 	slices.SortFunc(wanted, func(a, b Wanted) int { return a.Address.Compare(b.Address) })
 	return wanted, nil
@@ -70,9 +70,6 @@ func network(name string) resource.Address {
 func needsOf(w Wanted) []resource.Address {
 	needs := slices.Clone(w.Needs)
 	for _, a := range resource.Refs(w.Spec) {
-		if _, release := w.Spec.(*resource.ReleaseSpec); release && a.Part == "server" && a.Index != w.Address.Index {
-			continue // Servers is remembered, not needed
-		}
 		needs = append(needs, a)
 	}
 	slices.SortFunc(needs, resource.Address.Compare)
@@ -82,36 +79,35 @@ func needsOf(w Wanted) []resource.Address {
 // wantGroup gives a group's servers, and Docker and the release on each.
 func (s *Stack) wantGroup(g *Group, sel Selection) []Wanted {
 	var wanted []Wanted
-	var keys, servers, rests []resource.Address
+	var keys, rests []resource.Address
 	for _, k := range s.SSHKeys {
 		if k.Provider == g.Provider && slices.Contains(g.Keys, k.Name) {
 			keys = append(keys, resource.Address{Block: "ssh_key", Name: k.Name})
 		}
-	}
-	for i := range g.Servers {
-		servers = append(servers, resource.Server(g.Name, i))
 	}
 	for _, late := range s.LateOf(g.Template) {
 		if !late.Address.IsZero() {
 			rests = append(rests, late.Address)
 		}
 	}
+	userKeys := s.KeysOf(g)
 	release, scale := sel.Releases[g.Name], s.scaleOf(g, sel)
-	for i, server := range servers {
+	for i := range g.Servers {
+		server := resource.Server(g.Name, i)
 		spec := &resource.ServerSpec{
 			Group: g.Name, Region: g.Region, Size: g.Size, Need: g.Need, Image: g.Image, Network: network(g.Network), Keys: keys, Options: g.Options,
 		}
-		wanted = append(wanted, Wanted{Address: server, Spec: resource.Clone(spec), Provider: g.Provider, Place: g.Place})
+		wanted = append(wanted, Wanted{Address: server, Spec: spec, Provider: g.Provider, Place: g.Place})
 		if g.Template == "" {
 			continue
 		}
 		docker := resource.DockerOn(g.Name, i)
-		wanted = append(wanted, Wanted{Address: docker, Spec: &resource.DockerSpec{Server: server, Keys: s.KeysOf(g), Package: g.Docker}, Place: g.Place})
+		wanted = append(wanted, Wanted{Address: docker, Spec: &resource.DockerSpec{Server: server, Keys: userKeys, Package: g.Docker}, Place: g.Place})
 		if release == "" {
 			continue
 		}
-		wanted = append(wanted, Wanted{Address: resource.ReleaseOn(g.Name, i), Place: g.Place, Needs: slices.Clone(rests), Spec: &resource.ReleaseSpec{
-			Server: server, Docker: docker, Template: g.Template, Release: release, Scale: maps.Clone(scale), Servers: slices.Clone(servers),
+		wanted = append(wanted, Wanted{Address: resource.ReleaseOn(g.Name, i), Place: g.Place, Needs: rests, Spec: &resource.ReleaseSpec{
+			Server: server, Docker: docker, Template: g.Template, Release: release, Scale: scale,
 		}})
 	}
 	return wanted
@@ -171,9 +167,9 @@ func (s *Stack) wantBalancer(b *LoadBalancer, sel Selection) ([]Wanted, error) {
 		Test: b.Switch.Test, Watch: int((b.Switch.Watch + time.Second - 1) / time.Second), Probes: b.Switch.Probes,
 	}
 	return []Wanted{
-		{Address: address, Spec: resource.Clone(spec), Provider: b.Provider, Place: b.Place},
+		{Address: address, Spec: spec, Provider: b.Provider, Place: b.Place},
 		{Address: resource.MembersOf(b.Name), Spec: members, Provider: b.Provider, Needs: releases, Place: b.Place},
-		{Address: resource.RouteOf(b.Name), Spec: resource.Clone(route), Needs: []resource.Address{resource.MembersOf(b.Name)}, Place: b.Place},
+		{Address: resource.RouteOf(b.Name), Spec: route, Needs: []resource.Address{resource.MembersOf(b.Name)}, Place: b.Place},
 	}, nil
 }
 
