@@ -1,0 +1,106 @@
+// Package load sends requests at a constant rate and counts what fails: the witness of the promise
+// that a release costs no request.
+package load
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Load is a load that runs.
+type Load struct {
+	url    string
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu       sync.Mutex
+	sent     int
+	failed   int
+	failures []string // the first ones, for people
+	versions map[string]int
+	last     string
+}
+
+// Start sends rate requests a second to url until Stop. Half of them go over kept connections,
+// half over new ones.
+func Start(url string, rate int) *Load {
+	ctx, cancel := context.WithCancel(context.Background())
+	l := &Load{url: url, cancel: cancel, versions: map[string]int{}}
+	kept := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 8}}
+	fresh := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	l.wg.Add(1)
+	go func() {
+		defer l.wg.Done()
+		tick := time.NewTicker(time.Second / time.Duration(rate))
+		defer tick.Stop()
+		defer kept.CloseIdleConnections()
+		for i := 0; ; i++ {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			client := kept
+			if i%2 == 1 {
+				client = fresh
+			}
+			l.wg.Add(1)
+			go func() {
+				defer l.wg.Done()
+				l.one(client)
+			}()
+		}
+	}()
+	return l
+}
+
+// one sends one request. It is let finish also when the load stops.
+func (l *Load) one(client *http.Client) {
+	answer, err := client.Get(l.url)
+	version := ""
+	if err == nil {
+		var body []byte
+		body, err = io.ReadAll(answer.Body)
+		_ = answer.Body.Close()
+		if err == nil && answer.StatusCode != http.StatusOK {
+			err = fmt.Errorf("%s: %.200s", answer.Status, body)
+		}
+		version = answer.Header.Get("X-Version")
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sent++
+	if err != nil {
+		l.failed++
+		if len(l.failures) < 10 {
+			l.failures = append(l.failures, time.Now().Format("15:04:05.000 ")+err.Error())
+		}
+		return
+	}
+	l.versions[version]++
+	l.last = version
+}
+
+// Count tells what was sent and what failed so far, and the first failures.
+func (l *Load) Count() (sent, failed int, failures []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.sent, l.failed, append([]string(nil), l.failures...)
+}
+
+// Version is the version that the newest answer said.
+func (l *Load) Version() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.last
+}
+
+// Stop ends the load when all requests under way have been answered.
+func (l *Load) Stop() {
+	l.cancel()
+	l.wg.Wait()
+}
