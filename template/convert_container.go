@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/url"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -61,21 +62,29 @@ func (c *converter) build(path []string, in types.ServiceConfig) *Build {
 	return out
 }
 
-// requests lists the images that the release needs, each once with its services.
+// requests lists the images that the release needs, each once with its services. A service without
+// a build whose image another one builds runs what that builds.
 func (c *converter) requests() []ImageRequest {
 	var list []ImageRequest
-	for _, service := range slices.Sorted(maps.Keys(c.images)) {
-		request := c.images[service]
-		at := slices.IndexFunc(list, func(r ImageRequest) bool {
-			return r.Build == nil && request.Build == nil && r.Name == request.Name && r.Platform == request.Platform
-		})
-		if at >= 0 {
+	add := func(built bool) {
+		for _, service := range sortedKeys(c.images) {
+			request := c.images[service]
+			if (request.Build != nil) != built {
+				continue
+			}
+			at := slices.IndexFunc(list, func(r ImageRequest) bool {
+				return r.Name == request.Name && r.Platform == request.Platform && (request.Build == nil || reflect.DeepEqual(r.Build, request.Build))
+			})
+			if at < 0 {
+				at = len(list)
+				list = append(list, request)
+			}
 			list[at].Services = append(list[at].Services, service)
-			continue
+			slices.Sort(list[at].Services)
 		}
-		request.Services = []string{service}
-		list = append(list, request)
 	}
+	add(true)
+	add(false)
 	return list
 }
 

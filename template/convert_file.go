@@ -1,6 +1,7 @@
 package template
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
 	"io/fs"
@@ -81,11 +82,7 @@ func (c *converter) unset(at []string, what, name string) {
 func (c *converter) localFile(at []string, name string, hidden bool) (File, bool) {
 	info, err := os.Stat(name)
 	if err != nil {
-		var pathErr *fs.PathError
-		if errors.As(err, &pathErr) {
-			err = pathErr.Err
-		}
-		c.errorf(at, "%s: %s cannot be read: %v", strings.Join(at, "."), c.sources.display(name), err)
+		c.errorf(at, "%s: %s cannot be read: %v", strings.Join(at, "."), c.sources.display(name), bare(err))
 		return File{}, false
 	}
 	return c.readFile(at, name, info, hidden)
@@ -94,13 +91,9 @@ func (c *converter) localFile(at []string, name string, hidden bool) (File, bool
 // readFile reads a file of this machine. Hidden content is in the release by digest only.
 func (c *converter) readFile(at []string, name string, info fs.FileInfo, hidden bool) (File, bool) {
 	shown := c.sources.display(name)
-	if !info.Mode().IsRegular() || info.Size() > maxFile {
-		c.errorf(at, "%s: %s must be a regular file of at most %s", strings.Join(at, "."), shown, size(maxFile))
-		return File{}, false
-	}
-	b, err := os.ReadFile(name)
+	b, err := readRegular(name, maxFile)
 	if err != nil {
-		c.errorf(at, "%s: %s cannot be read", strings.Join(at, "."), shown)
+		c.errorf(at, "%s: %s cannot be read: %v", strings.Join(at, "."), shown, bare(err))
 		return File{}, false
 	}
 	f := File{Mode: 0o644} // of the mode only what git keeps: the umask of who renders must not change the release
@@ -172,19 +165,14 @@ func (c *converter) environment(at []string, in types.ServiceConfig) map[string]
 
 func (c *converter) envFile(at []string, file types.EnvFile, in types.ServiceConfig) map[string]string {
 	shown := c.sources.display(file.Path)
-	f, err := os.Open(file.Path)
+	b, err := readRegular(file.Path, maxFile)
 	if errors.Is(err, fs.ErrNotExist) && !bool(file.Required) {
 		return nil
 	}
 	if err != nil {
-		var pathErr *fs.PathError
-		if errors.As(err, &pathErr) {
-			err = pathErr.Err
-		}
-		c.errorf(at, "%s: %s cannot be read: %v", strings.Join(at, "."), shown, err).Hint = "a file that may be missing is written { path: " + shown + ", required: false }"
+		c.errorf(at, "%s: %s cannot be read: %v", strings.Join(at, "."), shown, bare(err)).Hint = "a file that may be missing is written { path: " + shown + ", required: false }"
 		return nil
 	}
-	defer f.Close()
 	lookup := func(name string) (string, bool) {
 		if v, ok := c.env[name]; ok {
 			return v, true
@@ -195,7 +183,7 @@ func (c *converter) envFile(at []string, file types.EnvFile, in types.ServiceCon
 		return "", false
 	}
 	vars := map[string]string{}
-	if err := dotenv.ParseWithFormat(f, shown, vars, lookup, file.Format); err != nil {
+	if err := dotenv.ParseWithFormat(bytes.NewReader(b), shown, vars, lookup, file.Format); err != nil {
 		c.errorf(at, "%s: %s is no env file: a line is not NAME=VALUE, or a quote is never closed", strings.Join(at, "."), shown)
 		return nil
 	}

@@ -184,7 +184,8 @@ func (s *sources) findText(path []string, text string) Place {
 			if !ok {
 				continue
 			}
-			if n := scalarWith(at, text, 0); n != nil {
+			budget := maxVisits
+			if n := scalarWith(at, text, &budget); n != nil {
 				return f.place(n.Line, n.Column)
 			}
 		}
@@ -192,16 +193,19 @@ func (s *sources) findText(path []string, text string) Place {
 	return s.find(path)
 }
 
-func scalarWith(n *yaml.Node, text string, depth int) *yaml.Node {
+// maxVisits is how many nodes are looked at in search of a place; aliases can make a small file endless.
+const maxVisits = 20_000
+
+func scalarWith(n *yaml.Node, text string, budget *int) *yaml.Node {
 	n = content(n)
-	if n == nil || depth > maxDepth {
+	if *budget--; n == nil || *budget < 0 {
 		return nil
 	}
 	if n.Kind == yaml.ScalarNode && strings.Contains(n.Value, text) {
 		return n
 	}
 	for _, child := range n.Content {
-		if found := scalarWith(child, text, depth+1); found != nil {
+		if found := scalarWith(child, text, budget); found != nil {
 			return found
 		}
 	}

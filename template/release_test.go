@@ -1,6 +1,9 @@
 package template
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -91,6 +94,38 @@ func TestIDFollowsTheDigestNotTheTag(t *testing.T) {
 	}
 	if a, b := id("1", "sha256:aa"), id("1", "sha256:bb"); a == b {
 		t.Errorf("two digests under one tag: both %s", a)
+	}
+}
+
+func TestRequestsAreMadeOncePerImage(t *testing.T) {
+	o := unpack(t, txtar.Parse([]byte(`
+-- compose.yaml --
+services:
+  web: { build: ., image: app }
+  worker: { image: app }
+  again: { build: ., image: app }
+  cron: { image: "app:latest" }
+  db: { image: postgres }
+`)))
+	var got []string
+	o.Images = func(_ context.Context, r ImageRequest) (Image, error) {
+		got = append(got, fmt.Sprintf("%s build=%v for %s", r.Name, r.Build != nil, strings.Join(r.Services, " ")))
+		return Image{Digest: "sha256:aa", Source: FromBuild}, nil
+	}
+	rendered, err := Render(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"docker.io/library/app:latest build=true for again cron web worker", "docker.io/library/postgres:latest build=false for db"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if ref := rendered.Images["worker"]; ref != "docker.io/library/app@sha256:aa" {
+		t.Errorf("worker runs %s", ref)
+	}
+	o.Images = func(context.Context, ImageRequest) (Image, error) { return Image{}, errors.New("no such image") }
+	if _, err := Render(t.Context(), o); err == nil || !strings.Contains(err.Error(), "of service again, cron, web, worker: no such image") {
+		t.Errorf("got %v", err)
 	}
 }
 

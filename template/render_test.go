@@ -98,6 +98,11 @@ func TestRender(t *testing.T) {
 				if len(rendered.Builds) > 0 {
 					got["want.builds"] = strings.ReplaceAll(indent(t, rendered.Builds), o.Dir, "DIR")
 				}
+				var outline strings.Builder
+				if err := rendered.Release.Outline(&outline); err != nil {
+					t.Error(err)
+				}
+				got["want.outline"] = outline.String()
 				roundTrip(t, rendered)
 			}
 			if *update {

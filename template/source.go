@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -38,12 +39,9 @@ func (s *sources) read(path string, from Place) *Diagnostic {
 	if slices.ContainsFunc(s.files, func(f *source) bool { return f.path == path }) || len(s.files) > 100 {
 		return nil
 	}
-	content, err := os.ReadFile(path)
+	content, err := readRegular(path, maxSource)
 	if err != nil {
-		var pathErr *os.PathError
-		if errors.As(err, &pathErr) {
-			err = pathErr.Err
-		}
+		err = bare(err)
 		if from.File == "" {
 			from = Place{File: s.display(path)}
 			return &Diagnostic{Severity: SeverityError, Place: from, Message: "cannot be read: " + err.Error()}
@@ -53,12 +51,32 @@ func (s *sources) read(path string, from Place) *Diagnostic {
 	return s.parse(path, content)
 }
 
+// bare takes the path off an error of the file system, which is said already.
+func bare(err error) error {
+	var pathErr *fs.PathError
+	if errors.As(err, &pathErr) {
+		return pathErr.Err
+	}
+	return err
+}
+
+// readRegular reads a regular file of at most so many bytes.
+func readRegular(path string, most int64) ([]byte, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, errors.New("it is no regular file")
+	case info.Size() > most:
+		return nil, fmt.Errorf("it is larger than %s", size(most))
+	}
+	return os.ReadFile(path)
+}
+
 func (s *sources) parse(path string, content []byte) *Diagnostic {
 	f := &source{path: path, name: s.display(path), lines: strings.Split(string(content), "\n")}
 	s.files = append(s.files, f)
-	if len(content) > maxSource {
-		return f.problem(0, 0, "the file is larger than %d MB", maxSource>>20)
-	}
 	decoder := yaml.NewDecoder(bytes.NewReader(content))
 	for {
 		var doc yaml.Node
