@@ -16,6 +16,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/cloudship/cloudship/lab/balancer"
@@ -48,7 +49,7 @@ type Options struct {
 	// data folder names, else a random one.
 	Token string
 	// Listen is the address to serve on; empty means the one that the data
-	// folder names, else any free port of 127.0.0.1.
+	// folder names, if it is free, else any free port of 127.0.0.1.
 	Listen string
 	// Log is where the lab tells what it does; nil means nowhere.
 	Log *slog.Logger
@@ -116,9 +117,12 @@ func (o *Options) take(s saved) {
 		o.Listen = s.Listen
 	}
 	if o.Listen == "" {
-		o.Listen = "127.0.0.1:0"
+		o.Listen = anyPort
 	}
 }
+
+// anyPort lets the system choose one.
+const anyPort = "127.0.0.1:0"
 
 // build puts the parts together and starts them; what it has built when it
 // fails is Close's to take down.
@@ -170,7 +174,12 @@ func (l *Lab) open(ctx context.Context, s saved) (err error) {
 		return err
 	}
 	var lc net.ListenConfig
-	if l.listener, err = lc.Listen(ctx, "tcp", l.options.Listen); err != nil {
+	l.listener, err = lc.Listen(ctx, "tcp", l.options.Listen)
+	if errors.Is(err, syscall.EADDRINUSE) && l.options.Listen == s.Listen {
+		l.options.Log.Warn("somebody else has taken the lab's port", "address", s.Listen)
+		l.listener, err = lc.Listen(ctx, "tcp", anyPort)
+	}
+	if err != nil {
 		return fmt.Errorf("serve the lab: %w", err)
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -40,7 +41,7 @@ func client(t *testing.T, l *lab.Lab) *godo.Client {
 	return oceanClient(t, l.URL(lab.DigitalOcean), l.Token())
 }
 
-func oceanClient(t *testing.T, url, token string) *godo.Client {
+func oceanClient(t testing.TB, url, token string) *godo.Client {
 	t.Helper()
 	source := oauth2.StaticTokenSource(&oauth2.Token{AccessToken: token})
 	c, err := godo.New(oauth2.NewClient(context.Background(), source), godo.SetBaseURL(url))
@@ -162,6 +163,28 @@ func TestALabSurvivesItsRestart(t *testing.T) {
 	}
 	if again.Status != "active" || strings.Join(ips(again), " ") != strings.Join(ips(d), " ") {
 		t.Errorf("after the restart: %s %v, before: %v", again.Status, ips(again), ips(d))
+	}
+}
+
+func TestALabMovesWhenItsPortIsTaken(t *testing.T) {
+	dir := t.TempDir()
+	keep := func(o *lab.Options) { o.Dir = dir }
+	l := start(t, keep)
+	address := strings.TrimPrefix(l.URL(lab.DigitalOcean), "http://")
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	thief, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer thief.Close()
+	l = start(t, keep)
+	if l.URL(lab.DigitalOcean) == "http://"+address {
+		t.Error("two listen at one address")
+	}
+	if _, err := lab.Start(t.Context(), lab.Options{Listen: address}); err == nil {
+		t.Error("an address that was asked for was changed")
 	}
 }
 

@@ -93,8 +93,8 @@ func (t *Table[K, V]) List(now time.Time, lag Duration) []V {
 	return list
 }
 
-// keepDeleted is longer than any list may lag.
-const keepDeleted = time.Hour
+// keepDeleted is longer than any list need lag behind a delete.
+const keepDeleted = 5 * time.Minute
 
 // prune forgets what was deleted long ago.
 func (t *Table[K, V]) prune(now time.Time) {
