@@ -109,17 +109,17 @@ var language = &block{name: "stack file", blocks: []*block{
 	}},
 	{name: "variable", labelled: true, wide: true, help: "a value from outside", attributes: []attribute{
 		{name: "type", takes: typeName, help: "string (default), number, bool, list(string), ..."},
-		{name: "default", takes: anything, secret: true},
+		{name: "default", takes: anything, secret: true, help: "without one the value must be given"},
 		{name: "sensitive", takes: yesNo, help: "its value is never shown"},
-		{name: "description", takes: text},
-	}, blocks: []*block{{name: "validation", attributes: []attribute{
+		{name: "description", takes: text, help: "shown where the value is asked for"},
+	}, blocks: []*block{{name: "validation", help: "a condition that the value must meet", attributes: []attribute{
 		{name: "condition", takes: yesNo, required: true, secret: true},
 		{name: "error_message", takes: text, required: true},
 	}}}},
 	{name: "locals", free: true, help: "names for expressions"},
 	{name: "output", labelled: true, wide: true, help: "a value to show", attributes: []attribute{
 		{name: "value", takes: anything, required: true, secret: true, late: true},
-		{name: "sensitive", takes: yesNo},
+		{name: "sensitive", takes: yesNo, help: "shown only when asked for by name"},
 		{name: "description", takes: text},
 	}},
 	{name: "provider", labelled: true, free: true, help: "a cloud and how to reach it; credentials come from its environment variables"},
@@ -142,38 +142,38 @@ var language = &block{name: "stack file", blocks: []*block{
 	}, blocks: []*block{options}},
 	{name: "load_balancer", labelled: true, help: "a provider's load balancer before one or two groups", attributes: []attribute{
 		provider,
-		{name: "groups", takes: references, of: "group", required: true},
+		{name: "groups", takes: references, of: "group", required: true, help: "one or two; the first is live until a switch says otherwise"},
 		{name: "region", takes: text},
 		{name: "network", takes: reference, of: "network"},
 		{name: "redirect_http", takes: yesNo, help: "send plain HTTP on to HTTPS"},
-		{name: "proxy_protocol", takes: yesNo},
+		{name: "proxy_protocol", takes: yesNo, help: "tell the servers the client's address by the PROXY protocol"},
 		{name: "idle_timeout", takes: duration},
 	}, blocks: []*block{
 		{name: "listener", labelled: true, help: "a port that it answers on", attributes: []attribute{
 			{name: "port", takes: number, required: true},
-			{name: "protocol", takes: text, help: "http, https, http2 or tcp"},
-			{name: "target_port", takes: number},
-			{name: "target_protocol", takes: text},
-			{name: "tls_passthrough", takes: yesNo},
+			{name: "protocol", takes: text, help: "http, https, http2 or tcp; https for port 443, else http, when not said"},
+			{name: "target_port", takes: number, help: "the servers' port; port when not said"},
+			{name: "target_protocol", takes: text, help: "http, or tcp for tcp, when not said"},
+			{name: "tls_passthrough", takes: yesNo, help: "the servers answer TLS themselves"},
 			{name: "certificate", takes: text, help: "the name of a certificate that exists in the cloud"},
 		}, blocks: []*block{certificate}},
-		{name: "health_check", single: true, attributes: []attribute{
-			{name: "protocol", takes: text},
-			{name: "port", takes: number},
-			{name: "path", takes: text},
-			{name: "interval", takes: duration},
-			{name: "timeout", takes: duration},
-			{name: "healthy", takes: number, help: "passes in a row until a member gets traffic"},
-			{name: "unhealthy", takes: number},
+		{name: "health_check", single: true, help: "how it is decided whether a server gets traffic", attributes: []attribute{
+			{name: "protocol", takes: text, help: "http, https or tcp; as the first listener's target when not said"},
+			{name: "port", takes: number, help: "the first listener's target_port when not said"},
+			{name: "path", takes: text, help: "/ when not said"},
+			{name: "interval", takes: duration, help: "5s when not said"},
+			{name: "timeout", takes: duration, help: "3s when not said"},
+			{name: "healthy", takes: number, help: "passes in a row until a server gets traffic; 2 when not said"},
+			{name: "unhealthy", takes: number, help: "failures in a row until it gets none; 3 when not said"},
 		}},
-		{name: "sticky", single: true, attributes: []attribute{
-			{name: "cookie", takes: text},
-			{name: "ttl", takes: duration},
+		{name: "sticky", single: true, help: "keeps a client at one server by a cookie", attributes: []attribute{
+			{name: "cookie", takes: text, help: "its name; cloudship when not said"},
+			{name: "ttl", takes: duration, help: "5m when not said"},
 		}},
 		{name: "switch", single: true, help: "how traffic is moved to the idle group", attributes: []attribute{
 			{name: "test", takes: commands, help: "[[\"./smoke.sh\"]]: they get CLOUDSHIP_TEST_URL"},
 			{name: "watch", takes: duration, help: "how long it is watched afterwards; 1m when not said"},
-		}, blocks: []*block{{name: "probe", attributes: []attribute{
+		}, blocks: []*block{{name: "probe", help: "a request through the load balancer that must succeed during a switch; the health check's path when there is none", attributes: []attribute{
 			{name: "path", takes: text, required: true},
 			{name: "expect", takes: number, help: "a status; any below 500 when not said"},
 			{name: "contains", takes: text},
@@ -199,8 +199,8 @@ var language = &block{name: "stack file", blocks: []*block{
 		provider,
 		{name: "groups", takes: references, of: "group", required: true},
 	}, blocks: []*block{
-		{name: "inbound", attributes: rule},
-		{name: "outbound", attributes: rule},
+		{name: "inbound", help: "lets traffic in; without one nothing passes", attributes: rule},
+		{name: "outbound", help: "lets traffic out; without one nothing passes", attributes: rule},
 		options,
 	}},
 	{name: "external", labelled: true, help: "a service that exists already: probed, never changed", attributes: []attribute{

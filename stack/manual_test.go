@@ -1,0 +1,5 @@
+package stack
+
+import "testing"
+
+func TestTheManualIsCurrent(t *testing.T) { compare(t, "../docs/stack-file.md", Manual()) }
