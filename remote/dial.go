@@ -33,17 +33,26 @@ const (
 //
 // The error is an *UnreachableError, a *HostKeyError or an *AuthError.
 func Dial(ctx context.Context, t Target) (*Host, error) {
-	h := &Host{target: t, sessions: make(chan struct{}, maxSessions)}
-	if t.Jump != nil {
-		jump, err := Dial(ctx, *t.Jump)
-		if err != nil {
-			return nil, fmt.Errorf("jump host for %s: %w", t.Address, err)
-		}
-		h.jump = jump
+	if t.Jump == nil {
+		return dialVia(ctx, t, nil, false)
 	}
+	jump, err := Dial(ctx, *t.Jump)
+	if err != nil {
+		return nil, fmt.Errorf("jump host for %s: %w", t.Address, err)
+	}
+	h, err := dialVia(ctx, t, jump, true)
+	if err != nil {
+		_ = jump.Close()
+	}
+	return h, err
+}
+
+// dialVia connects through jump, or directly where that is nil. With ownsJump
+// the host closes it.
+func dialVia(ctx context.Context, t Target, jump *Host, ownsJump bool) (*Host, error) {
+	h := &Host{target: t, jump: jump, ownsJump: ownsJump, sessions: make(chan struct{}, maxSessions)}
 	line, err := h.dialPatiently(ctx, t.Identity, t.Wait)
 	if err != nil {
-		h.closeJump()
 		return nil, err
 	}
 	h.line.Store(line)
@@ -112,7 +121,7 @@ func (h *Host) dialOnce(ctx context.Context, id Identity) (*line, error) {
 		_ = conn.Close()
 		return nil, h.explain(ctx, err, seen)
 	}
-	return newLine(ssh.NewClient(client, channels, requests), id, seen.certified), nil
+	return newLine(ssh.NewClient(client, channels, requests), id, seen.accepted), nil
 }
 
 func (h *Host) dialTCP(ctx context.Context) (net.Conn, error) {

@@ -41,11 +41,15 @@ func (e *DockerError) Unwrap() error { return e.Err }
 // connection, after it has agreed on a version with the engine. The caller
 // closes it. The error is a *DockerError.
 func (h *Host) Docker(ctx context.Context) (*client.Client, error) {
+	return h.dockerAt(ctx, dockerSocket)
+}
+
+func (h *Host) dockerAt(ctx context.Context, socket string) (*client.Client, error) {
 	docker, err := client.New(
-		client.WithHost("unix://"+dockerSocket),
+		client.WithHost("unix://"+socket),
 		client.WithUserAgent("cloudship"),
 		client.WithDialContext(func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return h.DialContext(ctx, "unix", dockerSocket)
+			return h.DialContext(ctx, "unix", socket)
 		}),
 	)
 	if err != nil {

@@ -76,9 +76,15 @@ if "$sshd" -T 2>/dev/null | grep -iq '^hostkey /etc/ssh/ssh_host_'; then echo re
 // anywhere: sshd shows the bootstrap key or the certificate at any time, and
 // the next Connect goes on from either.
 func (h *Host) Enroll(ctx context.Context, ca Key, mark string) error {
+	h.enrolling.Lock()
+	defer h.enrolling.Unlock()
+	if h.retired {
+		return nil
+	}
 	if err := h.enroll(ctx, ca, mark); err != nil {
 		return fmt.Errorf("enrol %s: %w", h.target.Address, err)
 	}
+	h.retired = true
 	return nil
 }
 
@@ -195,10 +201,15 @@ func Connect(ctx context.Context, t Target, ca Key) (*Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(t.Identity.Pinned) == 0 {
+	return h.enrolled(ctx, ca)
+}
+
+// enrolled leaves a host that was just dialled enrolled, or closes it.
+func (h *Host) enrolled(ctx context.Context, ca Key) (*Host, error) {
+	if len(h.target.Identity.Pinned) == 0 {
 		return h, nil
 	}
-	if err := h.Enroll(ctx, ca, t.Identity.Mark); err != nil {
+	if err := h.Enroll(ctx, ca, h.target.Identity.Mark); err != nil {
 		_ = h.Close()
 		return nil, err
 	}

@@ -3,11 +3,11 @@ package remote
 import (
 	"context"
 	"errors"
-	"net"
+	"sync"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/crypto/ssh"
+	"time"
 )
 
 // maxSessions is how many commands run at a time on one host. OpenSSH allows
@@ -21,10 +21,14 @@ var ErrClosed = errors.New("the SSH connection is closed")
 // there. It is safe for concurrent use. Close it when done.
 type Host struct {
 	target   Target
-	jump     *Host
+	jump     *Host // nil is directly
+	ownsJump bool
 	line     atomic.Pointer[line]
 	sessions chan struct{}
 	settled  atomic.Bool // cloud-init has ended
+
+	enrolling sync.Mutex
+	retired   bool // the bootstrap key is known to be gone
 }
 
 // Target is what the host was dialled with.
@@ -32,7 +36,10 @@ func (h *Host) Target() Target { return h.target }
 
 // Certified tells whether the host showed a certificate of our CA, and so is
 // enrolled, rather than a pinned key.
-func (h *Host) Certified() bool { return h.line.Load().certified }
+func (h *Host) Certified() bool {
+	_, certified := h.line.Load().hostKey.(*ssh.Certificate)
+	return certified
+}
 
 // Done is closed when the connection is lost or closed.
 func (h *Host) Done() <-chan struct{} { return h.line.Load().done }
@@ -41,15 +48,14 @@ func (h *Host) Done() <-chan struct{} { return h.line.Load().done }
 // its goroutines. It may be called twice.
 func (h *Host) Close() error {
 	h.line.Load().close()
-	h.closeJump()
+	if h.ownsJump {
+		return h.jump.Close()
+	}
 	return nil
 }
 
-func (h *Host) closeJump() {
-	if h.jump != nil {
-		_ = h.jump.Close()
-	}
-}
+// alive tells whether the connection still stands.
+func (h *Host) alive() bool { return h.line.Load().alive() }
 
 // redial replaces the connection by a new login, where id accepts the host from
 // now on: group memberships and host certificates count from the login on. What
@@ -61,16 +67,4 @@ func (h *Host) redial(ctx context.Context, id Identity, patience time.Duration) 
 	}
 	h.line.Swap(fresh).close()
 	return nil
-}
-
-// DialContext opens a connection from the host to addr: network "tcp" with
-// host:port, or "unix" with the path of a socket on the host.
-func (h *Host) DialContext(ctx context.Context, network, addr string) (net.Conn, error) {
-	conn, err := h.line.Load().Client.DialContext(ctx, network, addr)
-	if err == nil {
-		return conn, nil
-	}
-	var refused *ssh.OpenChannelError
-	forbidden := errors.As(err, &refused) && refused.Reason == ssh.Prohibited
-	return nil, &ForwardError{Address: h.target.Address, Endpoint: addr, Forbidden: forbidden, Err: err}
 }

@@ -50,8 +50,8 @@ func (id Identity) want() []string {
 
 // proof is what one connection learned of its host.
 type proof struct {
-	certified bool
-	refused   *HostKeyError
+	accepted ssh.PublicKey
+	refused  *HostKeyError
 }
 
 // check answers the callback that accepts a host by this identity and notes in
@@ -64,7 +64,7 @@ func (id Identity) check(p *proof) ssh.HostKeyCallback {
 			p.refused = err
 			return err
 		}
-		_, p.certified = key.(*ssh.Certificate)
+		p.accepted = key
 		return nil
 	}
 }

@@ -16,19 +16,19 @@ const keepaliveEvery = 15 * time.Second
 // line is one SSH connection with the goroutines that serve it.
 type line struct {
 	*ssh.Client
-	identity  Identity // what the host was accepted by
-	certified bool     // it showed a certificate
-	done      chan struct{}
-	stop      context.CancelFunc
+	identity Identity      // what the host was accepted by
+	hostKey  ssh.PublicKey // what it showed
+	done     chan struct{}
+	stop     context.CancelFunc
 
 	mu      sync.Mutex
 	closed  bool
 	running sync.WaitGroup
 }
 
-func newLine(client *ssh.Client, identity Identity, certified bool) *line {
+func newLine(client *ssh.Client, identity Identity, hostKey ssh.PublicKey) *line {
 	ctx, stop := context.WithCancel(context.Background())
-	l := &line{Client: client, identity: identity, certified: certified, done: make(chan struct{}), stop: stop}
+	l := &line{Client: client, identity: identity, hostKey: hostKey, done: make(chan struct{}), stop: stop}
 	l.start(func() {
 		defer close(l.done)
 		_ = client.Wait()
@@ -47,6 +47,16 @@ func (l *line) start(f func()) bool {
 	}
 	l.running.Go(f)
 	return true
+}
+
+// alive tells whether the connection still stands.
+func (l *line) alive() bool {
+	select {
+	case <-l.done:
+		return false
+	default:
+		return true
+	}
 }
 
 // close ends the connection and waits for its goroutines.

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -29,9 +30,9 @@ type server struct {
 	accept func(n int, conn net.Conn) bool
 	count  int
 	// deaf servers answer no global requests.
-	deaf bool
+	deaf atomic.Bool
 	// forbid refuses tunnels.
-	forbid bool
+	forbid atomic.Bool
 }
 
 // testKeys are the keys of a stack of tests.
@@ -100,6 +101,9 @@ func (s *server) intercept(f func(n int, conn net.Conn) bool) {
 	s.accept = f
 }
 
+func (s *server) deafen()        { s.deaf.Store(true) }
+func (s *server) forbidTunnels() { s.forbid.Store(true) }
+
 func (s *server) address() string { return s.listener.Addr().String() }
 
 // drop cuts every connection.
@@ -151,8 +155,8 @@ func (s *server) global(server *ssh.ServerConn, requests <-chan *ssh.Request) {
 			Port    uint32
 		}
 		switch {
-		case s.deaf:
-		case r.Type == "tcpip-forward" && !s.forbid && ssh.Unmarshal(r.Payload, &forward) == nil:
+		case s.deaf.Load():
+		case r.Type == "tcpip-forward" && !s.forbid.Load() && ssh.Unmarshal(r.Payload, &forward) == nil:
 			l, err := net.Listen("tcp", net.JoinHostPort(forward.Address, strconv.Itoa(int(forward.Port))))
 			if err != nil {
 				_ = r.Reply(false, nil)
@@ -222,7 +226,7 @@ func (s *server) channel(fresh ssh.NewChannel) {
 		_ = ssh.Unmarshal(fresh.ExtraData(), &to)
 		network, address = "unix", to.Path
 	}
-	if s.forbid {
+	if s.forbid.Load() {
 		_ = fresh.Reject(ssh.Prohibited, "open failed")
 		return
 	}
