@@ -81,7 +81,7 @@ func checkValues(n *node, values map[string]any, takes []resource.Attribute, pro
 			}
 		}
 	}
-	if n.block.name == "provider" {
+	if n.block != nil && n.block.name == "provider" {
 		names = append(names, "plugin")
 	}
 	for _, a := range inOrder(n.attributes) {
