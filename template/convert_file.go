@@ -198,7 +198,19 @@ func (c *converter) hideValue(name, value string) Text {
 			out.WriteString(p.ref.String())
 			continue
 		}
-		out.WriteString(c.vault.hide(c.vault.plain(p.text), name+" of an env file", len(c.vault.names(p.text)) > 0))
+		out.WriteString(c.vault.hide(c.vault.plain(p.text), name+" of an env file", len(c.vault.names(p.text)) > 0 || telling(name, p.text)))
 	}
 	return c.vault.text(out.String())
+}
+
+var (
+	tellingName = regexp.MustCompile(`(?i)pass|pwd|secret|token|key|credential|private|auth|salt|dsn`)
+	tellingURL  = regexp.MustCompile(`://[^/\s:@]*:[^/\s@]+@`)
+)
+
+// telling reports whether a value of an env file is a secret rather than a setting, by its name,
+// a password in a URL, or its length: everything in env files is in the release by digest only,
+// but words such as "info" cannot be kept out of all output.
+func telling(name, value string) bool {
+	return tellingName.MatchString(name) || tellingURL.MatchString(value) || len(value) >= 20
 }

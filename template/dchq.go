@@ -139,7 +139,7 @@ func (d *dchq) service(name string, in *yaml.Node) *yaml.Node {
 			d.note(key, "node %s: registry_id %s names an account in DCHQ; log in to that registry with a registry block of the stack file", name, value.Value)
 		default:
 			if slices.Contains(passed, key.Value) {
-				put(out, key.Value, d.copied(value))
+				put(out, key.Value, d.copied(value, 0))
 				continue
 			}
 			d.note(key, "node %s: key %s is not known and was left out%s", name, key.Value, didYouMean(key.Value, passed...))
@@ -172,14 +172,14 @@ func (d *dchq) service(name string, in *yaml.Node) *yaml.Node {
 const maxCopies = 10_000
 
 // copied is a value of a key that is passed on, with its dollars written as Compose wants them.
-func (d *dchq) copied(n *yaml.Node) *yaml.Node {
+func (d *dchq) copied(n *yaml.Node, depth int) *yaml.Node {
 	n = content(n)
-	if d.copies++; n == nil || n.Kind == yaml.AliasNode || d.copies > maxCopies {
+	if d.copies++; n == nil || n.Kind == yaml.AliasNode || d.copies > maxCopies || depth > maxDepth {
 		return scalar("")
 	}
 	out := &yaml.Node{Kind: n.Kind, Tag: n.Tag, Style: n.Style, Value: strings.ReplaceAll(n.Value, "$", "$$")}
 	for _, c := range n.Content {
-		out.Content = append(out.Content, d.copied(c))
+		out.Content = append(out.Content, d.copied(c, depth+1))
 	}
 	return out
 }

@@ -42,6 +42,9 @@ type ImageRequest struct {
 	Platform   string   // "linux/amd64"; empty: the server's
 	PullPolicy string   // as in Compose; "never": only the local engine may have it
 	Build      *Build   // set when the image is to be built
+
+	// Secrets are the values that Build refers to, by digest: not to be stored or shown.
+	Secrets map[string]string
 }
 
 // Build describes how the local engine makes an image. It is not part of a release, whose image
@@ -74,7 +77,7 @@ type Rendered struct {
 	Release   *Release
 	ID        string
 	Secrets   map[string]string // the values by digest: to be sealed, never stored or shown as they are
-	Sensitive []string          // the digests whose values must be kept out of all output, however short; the others come from env files and may be ordinary words
+	Sensitive []string          // the digests whose values must be kept out of all output, however short; the others are uploaded files and ordinary words of env files
 	Images    map[string]string // service to image by digest
 	Builds    map[string]*Build // service to its build
 	Warnings  Diagnostics

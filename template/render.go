@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 )
@@ -32,13 +31,22 @@ func Render(ctx context.Context, o Options) (*Rendered, error) {
 }
 
 // Requests lists the images that the release needs, each once.
-func (t *Template) Requests() []ImageRequest { return slices.Clone(t.requests) }
-
-// Reveal puts secret values into a text of a build, such as an argument.
-func (t *Template) Reveal(text Text) (string, error) {
-	v := revealer{known: slices.Collect(maps.Keys(t.vault.values)), values: t.vault.values}
-	out := v.text(text)
-	return string(out), v.err
+func (t *Template) Requests() []ImageRequest {
+	list := slices.Clone(t.requests)
+	for i, request := range list {
+		if request.Build == nil {
+			continue
+		}
+		list[i].Secrets = map[string]string{}
+		for _, texts := range []map[string]Text{request.Build.Args, request.Build.Secrets} {
+			for _, text := range texts {
+				for _, digest := range t.digests(string(text)) {
+					list[i].Secrets[digest] = t.vault.values[digest]
+				}
+			}
+		}
+	}
+	return list
 }
 
 // Release makes the release with the images of its services. A service without one keeps its

@@ -1,8 +1,10 @@
 package template
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -111,6 +113,7 @@ secrets:
   key: { file: ./key.pem }
   cert: { environment: CERT }
 -- app.env --
+LEVEL=info
 TOKEN=planted-env
 URL=overridden
 export QUOTED="planted quoted $TOKEN"
@@ -147,8 +150,13 @@ planted-one
 			t.Errorf("%s: got %q, want %q", name, got[name], want)
 		}
 	}
-	if len(rendered.Sensitive) != 2 {
-		t.Errorf("sensitive: %v, want the input and the secret file", rendered.Sensitive)
+	var sensitive []string
+	for _, d := range rendered.Sensitive {
+		sensitive = append(sensitive, rendered.Secrets[d])
+	}
+	slices.Sort(sensitive)
+	if want := []string{"planted quoted planted-env", "planted-cert", "planted-env", "planted-key\n"}; !slices.Equal(sensitive, want) {
+		t.Errorf("sensitive: %q, want %q", sensitive, want)
 	}
 }
 
@@ -174,5 +182,32 @@ services:
 	app, err := rendered.Release.Bind("app", View{})
 	if err != nil || app.Environment["PASSWORD"] != rendered.Release.Services["db"].Environment["PASSWORD"] {
 		t.Errorf("app reads %q, %v", app.Environment["PASSWORD"], err)
+	}
+}
+
+func TestBuildsGetTheirSecrets(t *testing.T) {
+	o := unpack(t, txtar.Parse([]byte(`
+sensitive TOKEN=planted
+-- compose.yaml --
+services:
+  web:
+    build: { context: ., args: { TOKEN: "x${TOKEN}" }, secrets: [ key ] }
+secrets:
+  key: { environment: TOKEN }
+`)))
+	asked := false
+	o.Images = func(_ context.Context, r ImageRequest) (Image, error) {
+		asked = true
+		for _, text := range []Text{r.Build.Args["TOKEN"], r.Build.Secrets["key"]} {
+			digests := SecretsOf(text)
+			if len(digests) != 1 || r.Secrets[digests[0]] != "planted" || strings.Contains(string(text), "planted") {
+				t.Errorf("%q with %d secrets", text, len(r.Secrets))
+			}
+		}
+		return Image{Digest: "sha256:aa"}, nil
+	}
+	rendered, err := Render(t.Context(), o)
+	if err != nil || !asked || len(rendered.Secrets) != 0 {
+		t.Errorf("asked %v, %v; the release needs %d secrets, want none", asked, err, len(rendered.Secrets))
 	}
 }
