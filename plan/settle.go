@@ -125,13 +125,13 @@ func (r *refresh) takeHosts(mine []resource.Record, listing resource.Listing) {
 }
 
 // hostsIn gives the facts that a list of hosts rests on: the servers whose Docker was begun or that
-// nobody remembers, their Docker, and the balancers.
+// nobody remembers, their Docker, the balancers and the routes (which are nowhere but in memory).
 func hostsIn(records map[resource.Address]resource.Record) map[resource.Address]resource.Found {
 	hosts := map[resource.Address]resource.Found{}
 	for a, rec := range records {
 		switch {
 		case rec.ID == "":
-		case a.Kind() == resource.KindLoadBalancer:
+		case a.Kind() == resource.KindLoadBalancer, a.Kind() == resource.KindRoute:
 			hosts[a] = rec.Found
 		case a.Kind() == resource.KindServer:
 			docker, begun := records[resource.DockerOn(a.Name, a.Index)]
