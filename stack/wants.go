@@ -68,10 +68,7 @@ func network(name string) resource.Address {
 
 // needsOf are what a wanted resource needs: what its spec names, and what was put there, once each.
 func needsOf(w Wanted) []resource.Address {
-	needs := slices.Clone(w.Needs)
-	for _, a := range resource.Refs(w.Spec) {
-		needs = append(needs, a)
-	}
+	needs := slices.Concat(w.Needs, resource.Refs(w.Spec))
 	slices.SortFunc(needs, resource.Address.Compare)
 	return slices.DeleteFunc(slices.Compact(needs), func(a resource.Address) bool { return a == w.Address })
 }
