@@ -74,8 +74,7 @@ func voyages() []voyage {
 		}},
 		{name: "heal live", act: applyWish, setup: func(t *testing.T, d *desk) {
 			first(t, d)
-			d.sim.delete(d.sim.of(resource.Server("blue", 0))[0].found.ID)
-			d.sim.wrong = nil
+			d.sim.byHand(resource.Server("blue", 0))
 		}},
 		{name: "grow and shrink", act: applyWish, setup: func(t *testing.T, d *desk) {
 			d.file.servers = 3

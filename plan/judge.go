@@ -285,7 +285,7 @@ func (m *maker) sacredUser(a resource.Address) (resource.Address, bool) {
 	for _, user := range m.order {
 		rec, there := m.in.Have.Records[user]
 		if there && (m.sacred(user) || m.groups[user.Name].Data && user.Block == "group") &&
-			slices.Contains(refsOf(was(rec), resource.ModeFixed), a) {
+			slices.Contains(refsOf(current(rec), resource.ModeFixed), a) {
 			if _, carried := carrier(user); !carried {
 				return user, true
 			}

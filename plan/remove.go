@@ -78,39 +78,43 @@ func (m *maker) remove(rec resource.Record, reason string) {
 	m.removing[a] = append(m.removing[a], mv)
 }
 
-// was is what a resource was last brought to, else what was found of it.
-func was(rec resource.Record) resource.Spec {
-	if rec.Want != nil {
-		return rec.Want
+// current is what a resource is now: what was observed, laid over what it was last brought to.
+func current(rec resource.Record) resource.Spec {
+	if rec.Want == nil || rec.Found.Spec == nil {
+		return firstSpec(rec.Want, rec.Found.Spec)
 	}
-	return rec.Found.Spec
+	spec := resource.Clone(rec.Want)
+	for _, name := range rec.Observed {
+		resource.CopyField(spec, rec.Found.Spec, name)
+	}
+	return spec
 }
 
-// users tells who holds each address: by what was, and by what is wanted.
+func firstSpec(a, b resource.Spec) resource.Spec {
+	if a != nil {
+		return a
+	}
+	return b
+}
+
+// users tells who holds each address: by what is there, and by what is wanted.
 func (m *maker) users() map[resource.Address][]resource.Address {
 	users := map[resource.Address][]resource.Address{}
-	add := func(user resource.Address, specs ...resource.Spec) {
-		seen := map[resource.Address]bool{user: true}
-		for _, s := range specs {
-			for _, held := range holds(s) {
-				if !seen[held] {
-					seen[held] = true
-					users[held] = append(users[held], user)
-				}
+	add := func(user resource.Address, spec resource.Spec) {
+		for _, held := range holds(spec) {
+			if held != user && !slices.Contains(users[held], user) {
+				users[held] = append(users[held], user)
 			}
 		}
 	}
 	for a, rec := range m.in.Have.Records {
-		specs := []resource.Spec{rec.Want, rec.Found.Spec}
-		if v := m.verdicts[a]; v != nil {
-			specs = append(specs, v.spec)
-		}
-		add(a, specs...)
+		add(a, current(rec))
+	}
+	for _, x := range m.in.Have.Extra {
+		add(x.Mark.Address, current(x))
 	}
 	for a, v := range m.verdicts {
-		if _, there := m.in.Have.Records[a]; !there {
-			add(a, v.spec)
-		}
+		add(a, v.spec)
 	}
 	return users
 }
@@ -137,22 +141,27 @@ func (m *maker) keepUsed(users map[resource.Address][]resource.Address) {
 // letsGo reports whether a user of an address no longer holds what is deleted of it once the
 // plan's moves are done.
 func (m *maker) letsGo(user, a resource.Address) bool {
-	if len(m.removing[user]) > 0 || m.lettingGo(user) != nil {
+	on, carried := carrier(user)
+	if carried && (on == a || len(m.removing[on]) > 0) {
 		return true
+	}
+	for _, x := range m.extra[user] {
+		if slices.Contains(holds(current(x)), a) && !m.removed(x) {
+			return false
+		}
 	}
 	rec, there := m.in.Have.Records[user]
-	if !there || rec.Announced {
+	if !there || rec.Announced || !slices.Contains(holds(current(rec)), a) {
 		return true
 	}
-	if on, carried := carrier(user); carried {
-		if on == a || len(m.removing[on]) > 0 {
-			return true
-		}
-		if _, known := m.in.Have.Records[on]; !known {
-			return true
-		}
-	}
-	return !slices.Contains(holds(was(rec)), a) && !slices.Contains(holds(rec.Found.Spec), a)
+	return m.removed(rec) || m.lettingGo(user) != nil
+}
+
+// removed reports whether the very thing of a record is deleted.
+func (m *maker) removed(rec resource.Record) bool {
+	return slices.ContainsFunc(m.removing[rec.Mark.Address], func(mv *move) bool {
+		return mv.item.Mark == rec.Mark && mv.item.Have.ID == rec.ID
+	})
 }
 
 // lettingGo is the move after which a user rests on what is wanted only, or nil.

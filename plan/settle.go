@@ -58,11 +58,9 @@ func (r *refresh) hosts(ctx context.Context) {
 			continue
 		}
 		on, _ := carrier(a)
-		base, there := r.have.Records[on]
-		switch _, goneToo := r.have.Gone[on]; {
-		case !there && goneToo, there && base.Mark.Generation != rec.Mark.Generation && rec.Mark.Generation > 0:
+		if base, there := r.have.Records[on]; !there || base.Mark.Generation != rec.Mark.Generation {
 			r.gone(rec)
-		default:
+		} else {
 			mine = append(mine, rec)
 		}
 	}
@@ -118,7 +116,8 @@ func (r *refresh) takeHosts(mine []resource.Record, listing resource.Listing) {
 	}) {
 		a := mark.Address
 		on, _ := carrier(a)
-		if _, taken := r.have.Records[a]; !taken && hosted(a.Kind()) && r.have.Records[on].Mark.Generation == mark.Generation {
+		base, there := r.have.Records[on]
+		if _, taken := r.have.Records[a]; !taken && hosted(a.Kind()) && there && base.Mark.Generation == mark.Generation {
 			r.have.Records[a] = observed(resource.Record{}, found[mark], "")
 		}
 	}

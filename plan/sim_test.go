@@ -338,6 +338,15 @@ func (s *sim) delete(id string) {
 	}
 }
 
+// byHand deletes something behind our back, long ago.
+func (s *sim) byHand(a resource.Address) {
+	wrong := len(s.wrong)
+	t := s.of(a)[0]
+	s.delete(t.found.ID)
+	t.gone = t.gone.Add(-time.Hour)
+	s.wrong = s.wrong[:wrong]
+}
+
 func (c simCloud) Retire(context.Context, resource.StackID) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
