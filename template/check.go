@@ -111,13 +111,14 @@ func separate(r *Release, p Port) bool {
 	return addresses[""] == 0 && addresses[p.HostIP] == 1
 }
 
-// CheckServers reports what cannot work on that many servers: data that each of them would have
-// for itself, unless per_server says that this is meant. Its errors carry hints.
+// CheckServers reports what cannot work on that many servers: services that host keeps from what
+// they need, or from every server, and data that each server would have for itself, unless
+// per_server says that this is meant. Its errors carry hints.
 func (r *Release) CheckServers(count int) []error {
+	errs := r.apart(count)
 	if count <= 1 {
-		return nil
+		return errs
 	}
-	var errs []error
 	for _, key := range sortedKeys(r.Volumes) {
 		writers, _ := r.writers(key)
 		if v := r.Volumes[key]; !v.PerServer && !v.External && len(writers) > 0 && r.everywhere(writers, count) {
@@ -129,6 +130,31 @@ func (r *Release) CheckServers(count int) []error {
 		if s := r.Services[name]; s.Stateful != "" && !s.PerServer && r.everywhere([]string{name}, count) {
 			errs = append(errs, &Diagnostic{Severity: SeverityError, Message: fmt.Sprintf("template %s: stateful service %s would have its own data on each of %d servers", r.Template, name, count),
 				Hint: "if that is meant, say services." + name + ".x-cloudship.per_server: true; else keep it on one server: host: 0"})
+		}
+	}
+	return errs
+}
+
+// apart reports services that run on no server, or on one where something they need does not.
+func (r *Release) apart(count int) []error {
+	var errs []error
+	for _, name := range sortedKeys(r.Services) {
+		s, on := r.Services[name], 0
+		for i := range count {
+			if !s.OnServer(i) {
+				continue
+			}
+			on++
+			for _, need := range r.Needs(name) {
+				if other, ok := r.Services[need]; ok && !other.OnServer(i) {
+					errs = append(errs, &Diagnostic{Severity: SeverityError, Message: fmt.Sprintf("template %s: service %s runs on server %d, but %s, which it needs, does not", r.Template, name, i, need),
+						Hint: "containers reach each other on one server only: give both the same x-cloudship.host"})
+				}
+			}
+		}
+		if on == 0 && count > 0 {
+			errs = append(errs, &Diagnostic{Severity: SeverityError, Message: fmt.Sprintf("template %s: service %s would run nowhere: host says %s, and the group has %d servers", r.Template, name, strings.Join(s.Host, ", "), count),
+				Hint: "servers are counted from 0"})
 		}
 	}
 	return errs

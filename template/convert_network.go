@@ -13,6 +13,8 @@ import (
 func (c *converter) networks() map[string]Network {
 	out := map[string]Network{}
 	for key, n := range c.project.Networks {
+		x := c.extension([]string{"networks", key, keyExtension}, n.Extensions)
+		x.done()
 		out[key] = Network{
 			Name: n.Name, External: bool(n.External), Driver: n.Driver, DriverOpts: copyMap(n.DriverOpts), Internal: n.Internal,
 			Attachable: n.Attachable, IPv6: n.EnableIPv6 != nil && *n.EnableIPv6, IPAMDriver: n.Ipam.Driver, IPAM: pools(n.Ipam),

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/agext/levenshtein"
 	"github.com/compose-spec/compose-go/v2/types"
 	"github.com/xhit/go-str2duration/v2"
 )
@@ -25,6 +26,12 @@ type extension struct {
 }
 
 func (c *converter) extension(path []string, in types.Extensions) extension {
+	for _, key := range sortedKeys(in) {
+		if key != keyExtension && levenshtein.Distance(key, keyExtension, nil) < 3 {
+			at := append(slices.Clone(path[:len(path)-1]), key)
+			c.errorf(at, "%s: unknown key, did you mean %s?", strings.Join(at, "."), keyExtension)
+		}
+	}
 	return mapping(c.report, path, in[keyExtension])
 }
 

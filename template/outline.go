@@ -166,7 +166,7 @@ func (h *Hook) code() string {
 	if lines := strings.Count(strings.TrimRight(string(h.Script), "\n"), "\n") + 1; lines > 1 {
 		return fmt.Sprintf("a script of %d lines", lines)
 	}
-	return h.Script.shown()
+	return strings.TrimSpace(h.Script.shown())
 }
 
 func words(list []Text) string {

@@ -195,6 +195,10 @@ func TestCheckServers(t *testing.T) {
 		{"volumes: [\"data:/d\"]\n    x-cloudship: { host: 0 }", "{}", 2, 0},
 		{"volumes: [\"data:/d\"]\n    x-cloudship: { host: [0, host2] }", "{}", 2, 1},
 		{`x-cloudship: { stateful: true }`, "{}", 3, 1},
+		{`x-cloudship: { host: 2 }`, "{}", 2, 1},
+		{`x-cloudship: { host: 1 }`, "{}", 2, 0},
+		{"depends_on: [far]\n    x-cloudship: { host: 1 }\n  far: { image: x, x-cloudship: { host: 0 } }", "{}", 2, 1},
+		{"depends_on: [far]\n    x-cloudship: { host: 0 }\n  far: { image: x, x-cloudship: { host: 0 } }", "{}", 2, 0},
 		{`x-cloudship: { stateful: true, per_server: true }`, "{}", 3, 0},
 	} {
 		r := mustRender(t, "services:\n  web:\n    image: x\n    "+test.service+"\nvolumes: { data: "+test.volume+" }\n").Release
