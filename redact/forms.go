@@ -13,24 +13,37 @@ import (
 // minLine is the length from which one line of several is a secret by itself.
 const minLine = 8
 
+// longValue is the length from which on only the commonest forms are looked
+// for, so that a whole file can be a secret without taking much memory.
+const longValue = 16 << 10
+
 // forms returns the ways in which a program may repeat a value.
 func forms(value string) []string {
 	if !secret(value) {
 		return nil
 	}
-	plain := []string{value}
-	if trimmed := strings.TrimSpace(value); trimmed != value {
-		plain = append(plain, trimmed)
+	// White space around it is not what is secret; and what begins with a line
+	// end would keep back the end of every line of a Writer.
+	text := strings.TrimSpace(value)
+	if !secret(text) {
+		text = value
 	}
-	if strings.Contains(value, "\n") {
-		plain = append(plain, strings.ReplaceAll(value, "\n", "\r\n"))
-		plain = append(plain, lines(value)...)
+	if len(text) > longValue {
+		return append(lines(text), text, inJSON(text, false), base64.StdEncoding.EncodeToString([]byte(text)))
+	}
+	plain := []string{text}
+	if strings.Contains(text, "\n") {
+		plain = append(plain, strings.ReplaceAll(text, "\n", "\r\n"))
+		plain = append(plain, lines(text)...)
 	}
 	var all []string
 	for _, text := range plain {
 		all = append(all, text)
 		all = append(all, escaped(text)...)
 		all = append(all, encoded(text)...)
+	}
+	if text != value {
+		all = append(all, encoded(value)...)
 	}
 	return all
 }

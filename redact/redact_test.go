@@ -92,6 +92,36 @@ func TestLinesOfAPrivateKeyAreSecret(t *testing.T) {
 	}
 }
 
+func TestSpaceAroundIsNotSecret(t *testing.T) {
+	r := redact.New()
+	r.Add("\n hunter22\n")
+	var out strings.Builder
+	w := r.Writer(&out)
+	fmt.Fprint(w, "line\n")
+	if out.String() != "line\n" {
+		t.Errorf("a line end is kept back: %q", out.String())
+	}
+	fmt.Fprint(w, "hunter22;", base64.StdEncoding.EncodeToString([]byte("\n hunter22\n")), "\n")
+	if want := "line\n***;***\n"; out.String() != want {
+		t.Errorf("have %q, want %q", out.String(), want)
+	}
+}
+
+func TestWholeFileIsSecret(t *testing.T) {
+	var file strings.Builder
+	for i := range 5000 {
+		fmt.Fprintf(&file, "entry number %d\n", i)
+	}
+	r := redact.New()
+	r.Add(file.String())
+	if got := r.String("a\n" + file.String() + "b"); got != "a\n***\nb" {
+		t.Errorf("have %d bytes: %.40q", len(got), got)
+	}
+	if got := r.String("web-1 | entry number 777\n"); got != "web-1 | ***\n" {
+		t.Errorf("have %q", got)
+	}
+}
+
 func TestOverlapping(t *testing.T) {
 	tests := []struct {
 		secrets    []string

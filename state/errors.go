@@ -20,6 +20,7 @@ var (
 	ErrNewer     = errors.New("written by a newer cloudship")
 	ErrOther     = errors.New("belongs to another stack")
 	ErrClosed    = errors.New("the session is closed")
+	ErrUnfit     = errors.New("the server does not keep the conditions of a put (If-None-Match, If-Match); no state is safe there")
 	ErrNoKey     = errors.New("no sealing key")
 	ErrWrongKey  = errors.New("wrong sealing key")
 )

@@ -121,6 +121,9 @@ func (l *lease) take(ctx context.Context, guarded bool) (taken, error) {
 func (l *lease) swapIn(ctx context.Context, version string) error {
 	sent := l.clock()
 	next, err := l.store.SwapLease(ctx, version, l.claim.encode())
+	if errors.Is(err, ErrUnfit) {
+		return err
+	}
 	if err != nil {
 		// It may have come through, and the answer got lost.
 		have, readErr := l.ours(ctx)

@@ -226,7 +226,7 @@ func (b *bucket) prove(ctx context.Context, data []byte) error {
 	for _, version := range []string{"", never} {
 		_, err := b.put(ctx, b.prefix+leaseFile, version, data)
 		if err == nil {
-			return fmt.Errorf("%s: the server does not keep the conditions of a put (If-None-Match, If-Match); no state is safe there", b.Name())
+			return ErrUnfit
 		}
 		if !errors.Is(err, errCondition) {
 			return err

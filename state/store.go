@@ -51,7 +51,8 @@ type Store interface {
 	// SwapLease replaces the record whose version is given, "" for none yet,
 	// and returns the version of the new one. When the record has another
 	// version by now nothing is changed and the error is ErrMoved. A caller
-	// whose answer was lost reads: no two records are the same.
+	// whose answer was lost reads: no two records are the same. A store that
+	// finds itself unable to keep this contract answers ErrUnfit.
 	SwapLease(ctx context.Context, version string, data []byte) (string, error)
 
 	// Close lets go of connections. It frees no lease.

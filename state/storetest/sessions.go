@@ -16,6 +16,10 @@ import (
 // patience is far beyond what anything here takes on a loaded machine.
 const patience = 2 * time.Minute
 
+// frozenTTL is how long a holder's lease lasts that is to be outlived: long
+// enough that a loaded machine keeps it while the holder is well.
+const frozenTTL = 6 * time.Second
+
 // begin opens a session that waits for its turn.
 func begin(t *testing.T, store state.Store, options state.Options) *state.Session {
 	t.Helper()
@@ -204,7 +208,7 @@ func testFailsInMiddle(t *testing.T, place Place) {
 		}
 		return nil
 	}
-	s := begin(t, store, state.Options{Command: "apply", Actor: "ann@laptop", TTL: 4 * time.Second})
+	s := begin(t, store, state.Options{Command: "apply", Actor: "ann@laptop", TTL: frozenTTL})
 	want(t, s.Commit(ctx, count(1)), nil)
 	armed := true
 	store.Before = func(call string) error {
@@ -265,7 +269,7 @@ func (f *frost) Put(ctx context.Context, serial state.Serial, data []byte) error
 func testFrozen(t *testing.T, place Place) {
 	ctx := t.Context()
 	store := newFrost(place.Open())
-	ann := begin(t, store, state.Options{Command: "apply", Actor: "ann@laptop", TTL: time.Second})
+	ann := begin(t, store, state.Options{Command: "apply", Actor: "ann@laptop", TTL: frozenTTL})
 	want(t, ann.Commit(ctx, count(1)), nil)
 	store.armed.Store(true)
 	outcome := make(chan error, 1)
@@ -293,7 +297,7 @@ func testFrozen(t *testing.T, place Place) {
 func testFrozenFirst(t *testing.T, place Place) {
 	ctx := t.Context()
 	store := newFrost(place.Open())
-	ann := begin(t, store, state.Options{Command: "apply", Actor: "ann@laptop", TTL: time.Second})
+	ann := begin(t, store, state.Options{Command: "apply", Actor: "ann@laptop", TTL: frozenTTL})
 	store.armed.Store(true)
 	outcome := make(chan error, 1)
 	go func() { outcome <- ann.Commit(ctx, count(100)) }()
