@@ -24,7 +24,8 @@ import (
 //go:embed server
 var files embed.FS
 
-// contentLabel carries the hash of all that went into an image.
+// contentLabel carries the hash of all that went into an image. The
+// Dockerfiles set it.
 const contentLabel = "cloudship.lab.content"
 
 // server returns the reference of a server image, made now if it must be.
@@ -53,8 +54,23 @@ func (m *maker) server(ctx context.Context, slug string) (string, error) {
 	if m.isCurrent(ctx, ref, hash) {
 		return ref, nil
 	}
+	// What a newer image replaces would be left without a name.
+	old, oldErr := m.imageID(ctx, ref)
 	m.progress("building " + slug)
-	return ref, m.build(ctx, slug, ref, from, hash, dir)
+	err = m.build(ctx, slug, ref, from, hash, dir)
+	if err != nil && ctx.Err() == nil {
+		// An archive that was being changed just then is a new one a moment later.
+		m.progress("building " + slug + " again: " + shorten(err.Error(), 70))
+		err = m.build(ctx, slug, ref, from, hash, dir)
+	}
+	if err != nil {
+		return "", err
+	}
+	if oldErr == nil {
+		// Refused while a server still runs from it, and that is well.
+		_, _ = m.docker.ImageRemove(ctx, old, client.ImageRemoveOptions{PruneChildren: true})
+	}
+	return ref, nil
 }
 
 func (m *maker) imageID(ctx context.Context, ref string) (string, error) {
@@ -79,14 +95,14 @@ func (m *maker) buildFiles(r recipe) (map[string][]byte, error) {
 		return dir, nil
 	}
 	for path, data := range m.apt.files(r.codename) {
-		dir["apt/"+path] = data
+		dir["files/"+path] = data
 	}
 	err = fs.WalkDir(files, "server/rootfs", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
 		data, err := files.ReadFile(path)
-		dir[strings.TrimPrefix(path, "server/")] = data
+		dir["files/"+strings.TrimPrefix(path, "server/rootfs/")] = data
 		return err
 	})
 	return dir, err
@@ -106,7 +122,7 @@ func (m *maker) build(ctx context.Context, slug, ref, from, hash string, dir map
 	if err != nil {
 		return err
 	}
-	args := map[string]*string{"BASE": &from}
+	args := map[string]*string{"BASE": &from, "CONTENT": &hash}
 	for _, name := range []string{"http_proxy", "https_proxy", "no_proxy"} {
 		if value := os.Getenv(name); value != "" {
 			args[name] = &value
@@ -116,7 +132,6 @@ func (m *maker) build(ctx context.Context, slug, ref, from, hash string, dir map
 		Tags:        []string{ref},
 		Dockerfile:  "Dockerfile",
 		BuildArgs:   args,
-		Labels:      map[string]string{contentLabel: hash},
 		Remove:      true,
 		ForceRemove: true,
 	})

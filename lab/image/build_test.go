@@ -36,7 +36,7 @@ func TestSameFilesAreTheSameArchive(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if dir["Dockerfile"] == nil || dir["rootfs/usr/local/lib/cloudship-lab/boot"] == nil {
+		if dir["Dockerfile"] == nil || dir["files/usr/local/lib/cloudship-lab/boot"] == nil {
 			t.Fatal("files are missing")
 		}
 		archive, err := tarOf(dir)
