@@ -48,7 +48,12 @@ func startCloud(t *testing.T, change ...func(*cloud.Settings)) *lab.Lab {
 	return l
 }
 
-// source is the provider's process against a cloud, with a list lag as short as the lab's.
+// environment points the provider to a lab, with a list lag as short as the lab's.
+func environment(l *lab.Lab) map[string]string {
+	return map[string]string{"DIGITALOCEAN_TOKEN": l.Token(), "DIGITALOCEAN_API_URL": l.URL(lab.DigitalOcean), "DIGITALOCEAN_LIST_LAG": "1s"}
+}
+
+// source starts the provider's process with nothing in its environment but this.
 func source(t *testing.T, env map[string]string) plugins.Source {
 	return plugins.Source{Name: "digitalocean", Stderr: t.Output(), LookupEnv: func(name string) (string, bool) {
 		v, ok := env[name]
@@ -59,9 +64,7 @@ func source(t *testing.T, env map[string]string) plugins.Source {
 func start(t *testing.T, change ...func(*cloud.Settings)) *harness {
 	t.Helper()
 	l := startCloud(t, change...)
-	c, err := plugins.Start(t.Context(), source(t, map[string]string{
-		"DIGITALOCEAN_TOKEN": l.Token(), "DIGITALOCEAN_API_URL": l.URL(lab.DigitalOcean), "DIGITALOCEAN_LIST_LAG": "1s",
-	}))
+	c, err := plugins.Start(t.Context(), source(t, environment(l)))
 	if err != nil {
 		t.Fatal(err)
 	}

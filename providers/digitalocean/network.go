@@ -2,8 +2,8 @@ package digitalocean
 
 import (
 	"context"
-	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/digitalocean/godo"
 
@@ -60,8 +60,7 @@ func (n networks) update(ctx context.Context, c resource.Call) []resource.Result
 	return unchanged(c)
 }
 
-// remove deletes VPCs. What was in one may keep it busy for minutes after it is gone itself. The
-// first VPC in a region is its default and cannot be deleted while it is.
+// remove deletes VPCs. What was in one may keep it busy for minutes after it is gone itself.
 func (n networks) remove(ctx context.Context, c resource.Call) []resource.Result {
 	return each(c, func(item resource.Item) (*resource.Found, error) {
 		id, err := id(item)
@@ -74,13 +73,35 @@ func (n networks) remove(ctx context.Context, c resource.Call) []resource.Result
 			return nil, err
 		}
 		v, _, getErr := n.api.VPCs.Get(ctx, id)
-		if getErr == nil && v.Default {
-			return nil, &resource.Error{Kind: resource.Conflict, Op: "delete VPC", Address: item.Mark.Address, Cause: err,
-				Message: fmt.Sprintf("%s is the default VPC of %s, and DigitalOcean deletes no default", v.Name, v.RegionSlug),
-				Hint:    "make another VPC the default of " + v.RegionSlug + " at https://cloud.digitalocean.com/networking/vpc, and apply again"}
+		if getErr != nil || !v.Default {
+			return nil, &resource.Error{Kind: resource.Busy, Op: "delete VPC", Address: item.Mark.Address, Message: "it still has members", Cause: err}
 		}
-		return nil, &resource.Error{Kind: resource.Busy, Op: "delete VPC", Address: item.Mark.Address, Message: "it still has members", Cause: err}
+		if err := n.dethrone(ctx, item, v); err != nil {
+			return nil, err
+		}
+		_, err = n.api.VPCs.Delete(ctx, id)
+		return nil, deleted("delete VPC", item, err)
 	})
+}
+
+// dethrone makes another VPC the default of a region. The first VPC in a region becomes its
+// default, ours too where the account had none there, and a default cannot be deleted. Where there
+// is no other, one is made, with the name that DigitalOcean itself gives the defaults it makes;
+// like those it stays.
+func (n networks) dethrone(ctx context.Context, item resource.Item, v *godo.VPC) error {
+	list, err := n.list(ctx)
+	if err != nil {
+		return err
+	}
+	at := slices.IndexFunc(list, func(other *godo.VPC) bool { return other.RegionSlug == v.RegionSlug && other.ID != v.ID })
+	var heir *godo.VPC
+	if at >= 0 {
+		heir = list[at]
+	} else if heir, _, err = n.api.VPCs.Create(ctx, &godo.VPCCreateRequest{Name: "default-" + v.RegionSlug, RegionSlug: v.RegionSlug}); err != nil {
+		return fault("create the default VPC of "+v.RegionSlug, item.Mark.Address, err, repeatable)
+	}
+	_, _, err = n.api.VPCs.Set(ctx, heir.ID, godo.VPCSetDefault())
+	return fault("make "+heir.Name+" the default VPC of "+v.RegionSlug, item.Mark.Address, err, repeatable)
 }
 
 func (n networks) read(ctx context.Context, _ resource.Query, have resource.Found) (resource.Found, error) {
