@@ -1,0 +1,34 @@
+package deploy
+
+import (
+	"context"
+
+	"github.com/moby/moby/client"
+
+	"github.com/cloudship/cloudship/remote"
+	"github.com/cloudship/cloudship/resource"
+)
+
+// Options are what the drivers need to know of the stack.
+type Options struct {
+	Stack   resource.StackID
+	Keys    remote.Keys // all SSH keys of the stack
+	User    string      // who logs in on servers; empty is root
+	Dir     string      // the stack's folder: where test commands run
+	Cache   string      // folder for image layers that are handed over
+	Auths   Auths
+	Local   func(ctx context.Context) (*client.Client, error) // the Docker engine on this machine
+	Keep    int                                               // releases that a server keeps; 0: five
+	Environ []string                                          // of test commands
+	Probe   bool                                              // false: --no-probe
+}
+
+// Auths gives the credentials for a registry, by its host name.
+type Auths func(ctx context.Context, registry string) (user, password string, err error)
+
+func (o Options) keep() int {
+	if o.Keep > 0 {
+		return o.Keep
+	}
+	return 5
+}

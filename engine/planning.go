@@ -1,0 +1,335 @@
+package engine
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/cloudship/cloudship/plan"
+	"github.com/cloudship/cloudship/resource"
+	"github.com/cloudship/cloudship/stack"
+)
+
+// Request says what a plan is wanted for. The zero Request is `apply`.
+type Request struct {
+	Flags     plan.Flags         // switch, rollback, scale, again
+	Targets   []resource.Address // nothing but these and what they rest on
+	Replace   []resource.Address
+	Destroy   bool
+	NoClouds  bool // plan from what is remembered of clouds
+	NoHosts   bool // plan from what is remembered of hosts
+	OnlyIDs   bool
+	Candidate bool // render the templates even where only routes move
+}
+
+// Plan asks the world and compares. It changes nothing, but for images that are built in the local
+// engine.
+func (s *Session) Plan(ctx context.Context, r Request) (*plan.Plan, error) {
+	configs := s.blocks()
+	if err := s.openClouds(ctx, configs); err != nil {
+		return nil, err
+	}
+	if err := s.checkOptions(); err != nil {
+		return nil, err
+	}
+	if err := s.settle(ctx); err != nil {
+		return nil, err
+	}
+	memory := s.Memory()
+	if err := s.openReleases(memory.Releases); err != nil {
+		return nil, err
+	}
+	candidates := map[string]resource.ReleaseEntry{}
+	var err error
+	if wantsCandidates(r) {
+		if candidates, err = s.candidates(ctx); err != nil {
+			return nil, err
+		}
+	}
+	groups, balancers := s.shape(candidates)
+	decision, err := plan.Decide(plan.Situation{Memory: memory, Groups: groups, Balancers: balancers, Candidates: candidates, Flags: r.Flags})
+	if err != nil {
+		return nil, err
+	}
+	wants, costs, err := s.wants(ctx, decision.Intent, memory)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.openHosts(); err != nil {
+		return nil, err
+	}
+	have, err := plan.Refresh(ctx, s.drivers(), memory, plan.RefreshOptions{Clouds: !r.NoClouds, Hosts: !r.NoHosts, Event: s.options.Event, Pace: s.options.Pace})
+	if err != nil {
+		return nil, err
+	}
+	p, err := plan.Make(plan.Input{
+		Command: s.options.Command, Serial: s.serial(), Now: time.Now().UTC(), Nonce: nonce(), Memory: memory, Have: have, Wants: wants,
+		Groups: groups, Balancers: balancers, Decision: decision, Schemas: s.schemas(), Releases: byID(candidates), Costs: costs,
+		Providers: s.configs(configs), Targets: r.Targets, Replace: r.Replace, Destroy: r.Destroy,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.have = have
+	p.Stack = s.id
+	p.Seen = fingerprints(have)
+	return p, s.preflight(ctx, p, have)
+}
+
+// wantsCandidates reports whether the files' releases matter to a request.
+func wantsCandidates(r Request) bool {
+	return !r.Destroy && (r.Candidate || r.Flags.Move == nil && r.Flags.Rollback == nil)
+}
+
+func nonce() string { return string(newID("x"))[2:] }
+
+func byID(candidates map[string]resource.ReleaseEntry) map[string]resource.ReleaseEntry {
+	m := map[string]resource.ReleaseEntry{}
+	for _, c := range candidates {
+		m[c.ID] = c
+	}
+	return m
+}
+
+// ErrLostState says that there are things of this stack in a cloud, but no state that knows them.
+var ErrLostState = errors.New("the state is lost")
+
+// settle makes sure that the stack has an id and its key. A stack without a state is new only if
+// no cloud holds anything under its name.
+func (s *Session) settle(ctx context.Context) error {
+	if s.id != "" {
+		return s.needKey(ctx)
+	}
+	for _, alias := range slices.Sorted(maps.Keys(s.clouds)) {
+		listing, err := s.clouds[alias].client.List(ctx, resource.Query{Name: s.stack.Name})
+		if err != nil {
+			return fmt.Errorf("look whether stack %s exists at %s: %w", s.stack.Name, alias, err)
+		}
+		if len(listing.Found) > 0 {
+			f := listing.Found[0]
+			return resource.WithHint(
+				fmt.Errorf("%w: there is no state for stack %s, but %s holds %d things of it, such as %s (%s)", ErrLostState, s.stack.Name, alias, len(listing.Found), f.Mark.Address, f.ID),
+				"bring the state folder back, or run 'cloudship state rebuild'")
+		}
+	}
+	if err := s.needKey(ctx); err != nil {
+		return err
+	}
+	s.id = newID(s.stack.Name)
+	s.memory.Stack = s.id
+	return nil
+}
+
+// shape is what Decide and Make need to know of the stack file's groups and balancers.
+func (s *Session) shape(candidates map[string]resource.ReleaseEntry) ([]plan.Group, []plan.Balancer) {
+	var groups []plan.Group
+	for _, g := range s.stack.Groups {
+		groups = append(groups, plan.Group{Name: g.Name, Template: g.Template, Provider: g.Provider, Servers: g.Servers, Data: s.holdsData(g.Template, candidates)})
+	}
+	var balancers []plan.Balancer
+	for _, b := range s.stack.LoadBalancers {
+		route := resource.RouteSpec{LoadBalancer: resource.LoadBalancer(b.Name), Groups: b.Groups, Test: b.Switch.Test, Watch: int(b.Switch.Watch / time.Second), Probes: b.Switch.Probes}
+		balancers = append(balancers, plan.Balancer{Name: b.Name, Provider: b.Provider, Groups: b.Groups, Route: route, Drain: s.drains(b.Groups, candidates)})
+	}
+	return groups, balancers
+}
+
+// wants gives the wanted resources, complete: what the state froze copied in, all else resolved by
+// the providers, with prices. It also prices what is there.
+func (s *Session) wants(ctx context.Context, intent resource.Intent, memory resource.Memory) ([]plan.Want, map[resource.Address]resource.Price, error) {
+	wanted, err := stack.Wants(s.stack, stack.Selection{
+		Live: intent.Live, Releases: intent.Releases, Scale: intent.Scale,
+		Digest: func(secret string) string {
+			digest := s.key.Digest("certificate", secret)
+			s.keepSecrets(map[string]string{digest: secret})
+			return digest
+		},
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	var wants []plan.Want
+	wishes := map[string][]resource.Wish{}
+	for _, w := range wanted {
+		freeze(w.Spec, memory.Records[w.Address])
+		wants = append(wants, plan.Want{Address: w.Address, Spec: w.Spec, Provider: w.Provider, Needs: w.Needs, Place: w.Place, Price: resource.Price{Known: true}})
+		if w.Provider != "" {
+			wishes[w.Provider] = append(wishes[w.Provider], resource.Wish{Address: w.Address, Spec: w.Spec})
+		}
+	}
+	resolved, err := s.resolve(ctx, wishes)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i, w := range wants {
+		if r, ok := resolved[w.Address]; ok {
+			wants[i].Spec, wants[i].Price, wants[i].Note = r.Spec, r.Price, r.Note
+		}
+	}
+	return wants, s.costs(ctx, memory), nil
+}
+
+// freeze copies the choices of earlier plans into a wanted spec, where the wish is still the same.
+func freeze(want resource.Spec, record resource.Record) {
+	w, ok := want.(*resource.ServerSpec)
+	if !ok {
+		if lb, ok := want.(*resource.LoadBalancerSpec); ok {
+			if old, ok := record.Want.(*resource.LoadBalancerSpec); ok && lb.Region == "" {
+				lb.Region = old.Region
+			}
+		}
+		return
+	}
+	old, ok := record.Want.(*resource.ServerSpec)
+	if !ok {
+		return
+	}
+	if w.Region == "" {
+		w.Region = old.Region
+	}
+	// A state that was rebuilt knows a size, but not what it was chosen for.
+	if w.Size == "" && w.Need != nil && (old.Need == nil || *w.Need == *old.Need) {
+		w.Size = old.Size
+	}
+	if w.Image == old.Image {
+		w.ImageID = old.ImageID
+	}
+}
+
+// resolve lets each provider complete its specs. Errors get the place in the stack file.
+func (s *Session) resolve(ctx context.Context, wishes map[string][]resource.Wish) (map[resource.Address]resource.Resolved, error) {
+	resolved := map[resource.Address]resource.Resolved{}
+	var errs []error
+	for _, alias := range slices.Sorted(maps.Keys(wishes)) {
+		c := s.clouds[alias]
+		if c == nil {
+			return nil, fmt.Errorf("provider %s is not configured", alias)
+		}
+		answers, err := c.client.Resolve(ctx, wishes[alias])
+		if err != nil {
+			errs = append(errs, s.placed(err))
+			continue
+		}
+		for _, r := range answers {
+			resolved[r.Address] = r
+		}
+	}
+	return resolved, errors.Join(errs...)
+}
+
+// placed adds the place in the stack file to an error that names a field of a resource.
+func (s *Session) placed(err error) error {
+	var e *resource.Error
+	if !errors.As(err, &e) || e.Address.IsZero() {
+		return err
+	}
+	if place := s.stack.Where(e.Address, e.Field); place.Start.Line > 0 {
+		return fmt.Errorf("%s:%d: %s: %w", place.Filename, place.Start.Line, e.Address, err)
+	}
+	return fmt.Errorf("%s: %w", e.Address, err)
+}
+
+// costs prices what is there now. What cannot be priced is unknown, never 0.
+func (s *Session) costs(ctx context.Context, memory resource.Memory) map[resource.Address]resource.Price {
+	costs := map[resource.Address]resource.Price{}
+	wishes := map[string][]resource.Wish{}
+	for a, r := range memory.Records {
+		if r.Want != nil && r.Provider != "" && s.clouds[r.Provider] != nil {
+			wishes[r.Provider] = append(wishes[r.Provider], resource.Wish{Address: a, Spec: r.Want})
+		}
+	}
+	for alias, list := range wishes {
+		slices.SortFunc(list, func(a, b resource.Wish) int { return a.Address.Compare(b.Address) })
+		answers, err := s.clouds[alias].client.Resolve(ctx, list)
+		if err != nil {
+			continue
+		}
+		for _, r := range answers {
+			costs[r.Address] = r.Price
+		}
+	}
+	return costs
+}
+
+// configs are the provider blocks as they are remembered.
+func (s *Session) configs(blocks map[string]providerConfig) map[string]resource.Config {
+	configs := map[string]resource.Config{}
+	for alias, b := range blocks {
+		c := b.config
+		if b.plugin != alias {
+			c.Values = maps.Clone(c.Values)
+			if c.Values == nil {
+				c.Values = map[string]any{}
+			}
+			c.Values["plugin"] = b.plugin
+		}
+		configs[alias] = c
+	}
+	return configs
+}
+
+// fingerprints is a digest of what was found of each address: whether the world has moved since a
+// plan was made shows by it.
+func fingerprints(have plan.Have) map[resource.Address]string {
+	seen := map[resource.Address]string{}
+	for a, r := range have.Records {
+		b, err := json.Marshal(struct {
+			ID, Broken, Problem string
+			Spec                resource.Spec
+			Observed            []string
+			Announced           bool
+		}{r.ID, r.Broken, r.Problem, r.Found.Spec, r.Observed, r.Announced})
+		if err != nil {
+			continue
+		}
+		sum := sha256.Sum256(b)
+		seen[a] = hex.EncodeToString(sum[:8])
+	}
+	return seen
+}
+
+// preflight asks the providers what would stop the plan. All problems come back together.
+func (s *Session) preflight(ctx context.Context, p *plan.Plan, have plan.Have) error {
+	forecasts := map[string]*resource.Forecast{}
+	for alias := range s.clouds {
+		forecasts[alias] = &resource.Forecast{Stack: s.id}
+	}
+	for _, r := range have.Records {
+		if f := forecasts[r.Provider]; f != nil && r.Mark.Address.Kind() == resource.KindServer && !r.Announced {
+			f.Have++
+		}
+	}
+	for _, step := range p.Steps {
+		f := forecasts[step.Provider]
+		if f == nil {
+			continue
+		}
+		for _, item := range step.Items {
+			switch {
+			case step.Do == plan.DoCreate:
+				f.Create = append(f.Create, resource.Wish{Address: item.Mark.Address, Spec: item.Spec})
+			case step.Do == plan.DoDelete && item.Mark.Address.Kind() == resource.KindServer:
+				f.Deletes++
+			}
+		}
+	}
+	var errs []error
+	for _, alias := range slices.Sorted(maps.Keys(forecasts)) {
+		if len(forecasts[alias].Create) == 0 {
+			continue
+		}
+		for _, err := range s.clouds[alias].client.Preflight(ctx, *forecasts[alias]) {
+			errs = append(errs, s.placed(err))
+		}
+	}
+	if len(errs) > 0 {
+		return fmt.Errorf("%w: %w", ErrPreflight, errors.Join(errs...))
+	}
+	return nil
+}
