@@ -144,10 +144,8 @@ func (l *Lab) build(start context.Context, s saved) error {
 	if err := l.servers.Restore(start); err != nil {
 		return err
 	}
-	if s.DigitalOcean != nil {
-		if err := l.ocean.Restore(s.DigitalOcean); err != nil {
-			return err
-		}
+	if err := l.ocean.Restore(s.DigitalOcean); err != nil {
+		return err
 	}
 	l.server = &http.Server{
 		Handler: l.gate.Wrap(DigitalOcean, l.ocean, digitalocean.Fail), ReadHeaderTimeout: time.Minute,

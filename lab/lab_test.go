@@ -2,16 +2,20 @@ package lab_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/cloudship/cloudship/lab"
 	"github.com/cloudship/cloudship/lab/cloud"
+	"github.com/cloudship/cloudship/lab/machine"
 	"github.com/digitalocean/godo"
 	"golang.org/x/oauth2"
 )
@@ -164,6 +168,39 @@ func TestALabSurvivesItsRestart(t *testing.T) {
 	if again.Status != "active" || strings.Join(ips(again), " ") != strings.Join(ips(d), " ") {
 		t.Errorf("after the restart: %s %v, before: %v", again.Status, ips(again), ips(d))
 	}
+}
+
+func TestServersWithoutADropletAreDeleted(t *testing.T) {
+	dir := t.TempDir()
+	keep := func(o *lab.Options) { o.Dir = dir }
+	if err := start(t, keep).Close(); err != nil {
+		t.Fatal(err)
+	}
+	// As if the lab had been killed before it could save its droplet.
+	name := filepath.Join(dir, "cloud.json")
+	var saved map[string]any
+	b, err := os.ReadFile(name)
+	if err == nil {
+		err = json.Unmarshal(b, &saved)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	saved["paper"] = []machine.Machine{{ID: "do-400000007", PublicIP: "127.128.0.1", Labels: map[string]string{"provider": "digitalocean"}}}
+	if b, err = json.Marshal(saved); err == nil {
+		err = os.WriteFile(name, b, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := start(t, keep)
+	if _, _, err := client(t, l).Tags.Create(t.Context(), &godo.TagCreateRequest{Name: "save"}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the orphan is gone", func() bool {
+		b, err := os.ReadFile(name)
+		return err == nil && strings.Contains(string(b), `"save"`) && !strings.Contains(string(b), "400000007")
+	})
 }
 
 func TestALabMovesWhenItsPortIsTaken(t *testing.T) {

@@ -87,7 +87,7 @@ func replace(name string, b []byte) error {
 }
 
 // saveEvery is how often a changed cloud is saved.
-const saveEvery = 500 * time.Millisecond
+const saveEvery = 200 * time.Millisecond
 
 // keepSaving saves the cloud from time to time, until ctx ends.
 func (l *Lab) keepSaving(ctx context.Context) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/cloudship/cloudship/lab/machine"
@@ -110,6 +112,13 @@ func (s *Servers) Find(id string) (m machine.Machine, ok bool, err error) {
 	defer s.mu.Unlock()
 	m, ok = s.known[id]
 	return m, ok, s.failed[id]
+}
+
+// All are the servers that have been made, in no order.
+func (s *Servers) All() []machine.Machine {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Values(s.known))
 }
 
 // Wait returns when no step is running.

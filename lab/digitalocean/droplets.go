@@ -57,13 +57,19 @@ type droplet struct {
 // server is the name of the droplet's machine.
 func (d *droplet) server() string { return "do-" + strconv.Itoa(d.ID) }
 
+// A droplet's machine says whose it is.
+const (
+	providerLabel = "provider"
+	provider      = "digitalocean"
+)
+
 // spec is the machine that a droplet needs.
 func (a *API) spec(d *droplet) machine.Spec {
 	s := findSize(d.Size)
 	return machine.Spec{
 		ID: d.server(), Name: d.Name, Image: a.machineImage(d.Image), UserData: a.state.UserData[d.UserData],
 		AuthorizedKeys: d.Keys, MemoryMB: s.Memory, CPUs: s.VCPUs,
-		Labels: map[string]string{"provider": "digitalocean"},
+		Labels: map[string]string{providerLabel: provider},
 	}
 }
 

@@ -11,13 +11,16 @@ func (a *API) Run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
+		woken := false
 		select {
 		case <-ctx.Done():
 			return
 		case <-timer.C:
 		case <-a.wake:
+			woken = true // something changed, perhaps a server
 		}
 		a.mu.Lock()
+		a.dirty = a.dirty || woken
 		now := time.Now().UTC()
 		a.settle(now)
 		next := a.due(now)

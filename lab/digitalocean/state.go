@@ -54,13 +54,17 @@ func (a *API) Snapshot() ([]byte, error) {
 	return b, nil
 }
 
-// Restore takes up the state of an earlier process. Servers must know their
-// machines by now; those that are missing are made again.
+// Restore takes up the state of an earlier process, nil if it left none.
+// Servers must know their machines by now; those that are missing are made
+// again, and those that no droplet has, because that process was killed before
+// it could save, are deleted.
 func (a *API) Restore(b []byte) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if err := json.Unmarshal(b, &a.state); err != nil {
-		return fmt.Errorf("read DigitalOcean's state: %w", err)
+	if b != nil {
+		if err := json.Unmarshal(b, &a.state); err != nil {
+			return fmt.Errorf("read DigitalOcean's state: %w", err)
+		}
 	}
 	for _, act := range a.state.Actions.All {
 		if act.Status == inProgress {
@@ -68,9 +72,16 @@ func (a *API) Restore(b []byte) error {
 			a.busy[act.resource()]++
 		}
 	}
+	has := map[string]bool{}
 	for _, d := range a.state.Droplets.All {
+		has[d.server()] = true
 		if _, ok, _ := a.Servers.Find(d.server()); !ok {
 			a.Servers.Create(a.spec(d))
+		}
+	}
+	for _, m := range a.Servers.All() {
+		if m.Labels[providerLabel] == provider && !has[m.ID] {
+			a.Servers.Delete(m.ID)
 		}
 	}
 	for _, lb := range a.state.Balancers.All {
