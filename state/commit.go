@@ -238,26 +238,3 @@ func (s *Session) confirm(ctx context.Context, ours *Snapshot) error {
 	}
 	return errors.Join(fmt.Errorf("%w: %s (%s) has gone on to %s", errTaken, after.Actor, after.Command, after.Serial), err)
 }
-
-// Prune removes the snapshots of finished commands except the closing one of
-// each, and returns how many. A history that does not hold is left as it is,
-// and that is the error.
-func (s *Session) Prune(ctx context.Context) (int, error) {
-	history, err := ReadHistory(ctx, s.store)
-	if err == nil {
-		err = errors.Join(history.Findings...)
-	}
-	if err != nil {
-		return 0, fmt.Errorf("prune %s: %w", s.store.Name(), err)
-	}
-	serials := prunable(history.Snapshots)
-	for i, serial := range serials {
-		if err := s.lease.ensure(ctx, s.options.TTL/4); err != nil {
-			return i, fmt.Errorf("prune %s: %w", s.store.Name(), err)
-		}
-		if err := s.store.Delete(ctx, serial); err != nil {
-			return i, fmt.Errorf("prune snapshot %s of %s: %w", serial, s.store.Name(), err)
-		}
-	}
-	return len(serials), nil
-}

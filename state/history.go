@@ -49,9 +49,7 @@ func ReadHistory(ctx context.Context, store Store) (History, error) {
 		s.Body, s.Sealed = nil, ""
 		h.Snapshots = append(h.Snapshots, s)
 	}
-	for _, err := range broken(h.Snapshots, damaged) {
-		h.Findings = append(h.Findings, err)
-	}
+	h.Findings = append(h.Findings, broken(h.Snapshots, damaged)...)
 	return h, nil
 }
 
@@ -83,21 +81,4 @@ func broken(snapshots []*Snapshot, damaged []Serial) []error {
 
 func same(a, b *Link) bool {
 	return a == b || a != nil && b != nil && *a == *b
-}
-
-// prunable returns those that history does without: all but the closing ones,
-// below the newest closing one. The newest come first: when pruning is broken
-// off after any of them, the chain holds.
-func prunable(snapshots []*Snapshot) []Serial {
-	var serials, open []Serial
-	for _, s := range snapshots {
-		if s.Closing {
-			serials = append(serials, open...)
-			open = nil
-		} else {
-			open = append(open, s.Serial)
-		}
-	}
-	slices.Reverse(serials)
-	return serials
 }

@@ -72,7 +72,9 @@ func TestDeriveAndDigestKeepApart(t *testing.T) {
 			add(name+" digests "+strings.Join(pair[:], "|"), key.Digest(pair[0], pair[1]))
 		}
 	}
-	if one.Digest("a", "b") != one.Digest("a", "b") || len(one.Derive("x", 100)) != 100 || one.Derive("x", 1<<20) != nil {
+	again, err := ParseKey(one.Secret())
+	want(t, err, nil)
+	if again.Digest("a", "b") != one.Digest("a", "b") || again.ID() != one.ID() || len(one.Derive("x", 100)) != 100 || one.Derive("x", 1<<20) != nil {
 		t.Error("not as documented")
 	}
 }

@@ -18,8 +18,7 @@ type queue struct {
 	waiting []chan error
 	force   bool // somebody waits who wants a commit even if nothing is new
 	closing bool
-	noted   bool  // something is to be committed although nobody waits
-	failed  error // of the last commit that nobody waited for
+	noted   bool // something is to be committed although nobody waits
 	closed  bool
 }
 
@@ -79,19 +78,12 @@ func (q *queue) pending() (now, later bool) {
 func (q *queue) settle(batch queue, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.failed = err
 	if err != nil && batch.noted {
 		q.noted = true
 	}
 	for _, answer := range batch.waiting {
 		answer <- err
 	}
-}
-
-func (q *queue) unsettled() (noted bool, failed error) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.noted, q.failed
 }
 
 // close answers whoever still waits, and whoever comes later, with ErrClosed.

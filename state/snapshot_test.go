@@ -2,6 +2,7 @@ package state
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -237,5 +238,68 @@ func TestWorkGoesOnAfterATornHead(t *testing.T) {
 	last := history.Snapshots[5]
 	if last.Serial != 7 || last.Previous.Serial != 5 || last.PreviousClosing.Serial != 3 {
 		t.Errorf("the new one is %+v", last)
+	}
+}
+
+// TestPruningAtEveryKindOfHistory: whatever is wrong with a history, pruning
+// makes it no worse, and it reads no more than is new.
+func TestPruningAtEveryKindOfHistory(t *testing.T) {
+	tests := map[string]struct {
+		harm    func(*memory)
+		removed int
+	}{
+		"none":                {func(*memory) {}, 6},
+		"torn inside":         {func(m *memory) { m.snapshots[5] = nil }, 5},
+		"torn closing one":    {func(m *memory) { m.snapshots[6] = nil }, 2},
+		"torn first closing":  {func(m *memory) { m.snapshots[3] = nil }, 2},
+		"pruning broken off":  {func(m *memory) { delete(m.snapshots, 8); delete(m.snapshots, 7) }, 4},
+		"torn head":           {func(m *memory) { m.snapshots[9] = nil }, 4},
+		"nothing but the end": {func(m *memory) { clear(m.snapshots) }, 0},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			store := chain(t, 3)
+			tt.harm(store.(*memory))
+			before, err := ReadHistory(t.Context(), store)
+			want(t, err, nil)
+			s := start(t, store, Options{Command: "state prune"})
+			removed, err := s.Prune(t.Context())
+			if err != nil || removed != tt.removed {
+				t.Errorf("removed %d, %v; want %d", removed, err, tt.removed)
+			}
+			after, err := ReadHistory(t.Context(), store)
+			if err != nil || len(after.Findings) > len(before.Findings) {
+				t.Errorf("found before %v, after %v, %v", before.Findings, after.Findings, err)
+			}
+			want(t, s.CommitClosing(t.Context(), number(1)), nil)
+			want(t, s.Close(t.Context()), nil)
+		})
+	}
+}
+
+// countingReads counts the snapshots that are read.
+type countingReads struct {
+	Store
+	reads int
+}
+
+func (c *countingReads) Get(ctx context.Context, serial Serial) ([]byte, error) {
+	c.reads++
+	return c.Store.Get(ctx, serial)
+}
+
+func TestPruningALongHistoryReadsLittle(t *testing.T) {
+	store := &countingReads{Store: chain(t, 50)}
+	s := start(t, store, Options{Command: "apply"})
+	removed, err := s.Prune(t.Context())
+	if err != nil || removed != 100 {
+		t.Fatalf("removed %d, %v", removed, err)
+	}
+	store.reads = 0
+	want(t, s.Commit(t.Context(), number(1)), nil)
+	want(t, s.CommitClosing(t.Context(), number(2)), nil)
+	removed, err = s.Prune(t.Context())
+	if err != nil || removed != 1 || store.reads > 12 {
+		t.Errorf("removed %d with %d reads, %v", removed, store.reads, err)
 	}
 }
