@@ -184,11 +184,8 @@ func (l *Lab) open(ctx context.Context, s saved) (err error) {
 }
 
 func (l *Lab) startBalancer(ctx context.Context, c balancer.Config, log *slog.Logger) (balancer.Balancer, error) {
-	switch host := l.host.(type) {
-	case *machine.Paper:
-		return balancer.NewPaper(ctx, c, host.Running, log)
-	case publisher:
-		return startBalancer(ctx, c, host, log)
+	if paper, ok := l.host.(*machine.Paper); ok {
+		return balancer.NewPaper(ctx, c, paper.Running, log)
 	}
 	return balancer.New(ctx, c, log)
 }
