@@ -17,14 +17,14 @@ const connectTimeout = 5 * time.Second
 // errUnreachable is wrapped when no connection to a backend came about.
 var errUnreachable = errors.New("backend cannot be reached")
 
-type clientKey struct{}
+type originKey struct{}
 
-// client is the two ends of the connection that a request came on.
-type client struct{ remote, local net.Addr }
+// origin is the two ends of the connection that a request came on.
+type origin struct{ remote, local net.Addr }
 
 // dial opens a connection to a backend and tells it, where configured, who the
 // client is; without a client the balancer speaks for itself.
-func dial(ctx context.Context, c Config, from *client, host string) (net.Conn, error) {
+func dial(ctx context.Context, c Config, from *origin, host string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	var d net.Dialer
@@ -36,7 +36,7 @@ func dial(ctx context.Context, c Config, from *client, host string) (net.Conn, e
 		return conn, nil
 	}
 	if from == nil {
-		from = &client{remote: conn.LocalAddr(), local: conn.RemoteAddr()}
+		from = &origin{remote: conn.LocalAddr(), local: conn.RemoteAddr()}
 	}
 	if deadline, ok := ctx.Deadline(); ok {
 		err = conn.SetWriteDeadline(deadline)
@@ -78,7 +78,7 @@ func proxyLine(source, destination net.Addr) string {
 func newTransport(c Config, keepAlive bool) *http.Transport {
 	return &http.Transport{
 		DialContext: func(ctx context.Context, _, host string) (net.Conn, error) {
-			from, _ := ctx.Value(clientKey{}).(*client)
+			from, _ := ctx.Value(originKey{}).(*origin)
 			return dial(ctx, c, from, host)
 		},
 		DisableKeepAlives:     !keepAlive || c.ProxyProtocol,

@@ -27,7 +27,7 @@ func (b *balancer) listen(ctx context.Context, address string, r *rule) (*entry,
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", address)
 	if errors.Is(err, os.ErrPermission) {
-		return nil, fmt.Errorf("%w: this user may not bind ports this low; run the lab as root, or lower the bound with 'sysctl net.ipv4.ip_unprivileged_port_start=80'", err)
+		listener, err = b.borrow(ctx, address, err)
 	}
 	if err != nil {
 		return nil, err
@@ -41,6 +41,17 @@ func (b *balancer) listen(ctx context.Context, address string, r *rule) (*entry,
 		ErrorLog: b.serverLog,
 	}
 	return e, nil
+}
+
+// borrow has the Docker engine open a port that this user may not open.
+func (b *balancer) borrow(ctx context.Context, address string, refused error) (net.Listener, error) {
+	b.log.Debug("port is opened through Docker", "address", address, "refused", refused)
+	listener, err := borrow(ctx, address, func(line string) { b.log.Info(line) })
+	if err != nil {
+		return nil, fmt.Errorf("%w: this user may not open ports this low, and Docker could not do it (%w); "+
+			"run the lab as root, or lower the bound with 'sysctl net.ipv4.ip_unprivileged_port_start=80'", refused, err)
+	}
+	return listener, nil
 }
 
 // run accepts connections until the listener is closed.

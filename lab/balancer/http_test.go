@@ -1,6 +1,7 @@
 package balancer
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -107,7 +108,7 @@ func TestSlowBackendIs504(t *testing.T) {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	})
 	c := s.config(t)
-	c.Check, c.IdleTimeout = Check{}, 100*time.Millisecond
+	c.Check, c.IdleTimeout = Check{}, 2*time.Second
 	begin(t, c)
 	if status, _, _ := get(newClient(), c.url(0)); status != http.StatusGatewayTimeout {
 		t.Errorf("status %d, want 504", status)
@@ -315,6 +316,45 @@ func TestCutInTheMiddleOfAnAnswer(t *testing.T) {
 	}
 	if rest, err := io.ReadAll(resp.Body); err == nil {
 		t.Errorf("the answer ended as if it were whole, with %q", rest)
+	}
+}
+
+// A protocol that takes over the connection, as WebSocket does, is passed on,
+// and is cut with its backend.
+func TestUpgrade(t *testing.T) {
+	s := serve(t, "a", func(string) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			conn, both, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer conn.Close()
+			fmt.Fprint(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+			_, _ = io.Copy(conn, both) // ends with the connection
+		})
+	})
+	c := s.config(t)
+	c.Check, c.CutOnDetach = Check{}, true
+	b := begin(t, c)
+	conn := connect(t, c)
+	fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+	r := bufio.NewReader(conn)
+	resp, err := http.ReadResponse(r, nil)
+	if err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatalf("got %v, %v", resp, err)
+	}
+	fmt.Fprint(conn, "hello\n")
+	if line, err := r.ReadString('\n'); line != "hello\n" {
+		t.Errorf("echo of hello: %q, %v", line, err)
+	}
+	c.Backends = nil
+	if err := b.Apply(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	var timeout net.Error
+	if _, err := io.Copy(io.Discard, r); errors.As(err, &timeout) && timeout.Timeout() {
+		t.Error("the connection goes on without its backend")
 	}
 }
 

@@ -41,7 +41,7 @@ func (b *balancer) serveHTTP(w http.ResponseWriter, r *http.Request, rule *rule)
 	if remote, err := net.ResolveTCPAddr("tcp", r.RemoteAddr); err == nil {
 		local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 		if local != nil {
-			ctx = context.WithValue(ctx, clientKey{}, &client{remote: remote, local: local})
+			ctx = context.WithValue(ctx, originKey{}, &origin{remote: remote, local: local})
 		}
 	}
 	proxy := &httputil.ReverseProxy{

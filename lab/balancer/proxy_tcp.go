@@ -22,7 +22,7 @@ func (b *balancer) serveTCP(conn net.Conn, rule *rule) {
 	}
 	ctx, cancel := context.WithCancel(cut)
 	defer cancel()
-	from := &client{remote: conn.RemoteAddr(), local: conn.LocalAddr()}
+	from := &origin{remote: conn.RemoteAddr(), local: conn.LocalAddr()}
 	back, err := dial(ctx, *c, from, net.JoinHostPort(m.address, strconv.Itoa(rule.TargetPort)))
 	if err != nil {
 		b.log.Debug("connection failed", "balancer", c.ID, "backend", m.id, "error", err)
