@@ -78,8 +78,9 @@ func (a *archive) open(name string) (*io.SectionReader, error) {
 	return nil, fmt.Errorf("saved image: it has no %s", name)
 }
 
-// index answers the configuration and the names of the layers.
-func (a *archive) index() (config []byte, layers []string, err error) {
+// index answers the configuration and the names of the layers. Where there are
+// images for several platforms it is the one for platform, else the only one.
+func (a *archive) index(platform string) (config []byte, layers []string, err error) {
 	list, err := a.open("manifest.json")
 	if err != nil {
 		return nil, nil, err
@@ -91,15 +92,20 @@ func (a *archive) index() (config []byte, layers []string, err error) {
 	if err := json.NewDecoder(list).Decode(&images); err != nil {
 		return nil, nil, fmt.Errorf("saved image: manifest.json: %w", err)
 	}
-	if len(images) == 0 {
-		return nil, nil, errors.New("saved image: manifest.json names no image")
+	for _, image := range images {
+		file, err := a.open(image.Config)
+		if err != nil {
+			return nil, nil, err
+		}
+		if config, err = io.ReadAll(file); err != nil {
+			return nil, nil, err
+		}
+		parsed, err := parseConfig(config)
+		if err == nil && (len(images) == 1 || parsed.platform() == platform) {
+			return config, image.Layers, nil
+		}
 	}
-	file, err := a.open(images[0].Config)
-	if err != nil {
-		return nil, nil, err
-	}
-	config, err = io.ReadAll(file)
-	return config, images[0].Layers, err
+	return nil, nil, fmt.Errorf("saved image: manifest.json names no image for %s", platform)
 }
 
 // Close removes the file.

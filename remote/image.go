@@ -35,7 +35,7 @@ const (
 type Image struct {
 	// Name is the repository without registry and tag: shop/web.
 	Name string
-	// Digest is the digest of the manifest, sha256:...
+	// Digest is the digest of the manifest.
 	Digest string
 	// Platform is what it runs on: linux/amd64.
 	Platform string
@@ -60,11 +60,12 @@ type layer struct {
 // transferred to them.
 func (i Image) Reference() string { return TransferredReference(i.Name, i.Digest) }
 
-// TransferredReference is the name under which hosts have a transferred image
-// of this name and digest: cloudship.local/shop/web:sha256-... The digest is in
-// the tag because a digest reference would hold the port of that transfer.
-func TransferredReference(name, digest string) string {
-	return path.Join(transferredDomain, name) + ":" + tagOf(digest)
+// TransferredReference is the name under which hosts have a transferred image, from what
+// it is called in the local engine and its digest: web:2 with sha256:12... is
+// cloudship.local/web:sha256-12... The digest is in the tag because a digest
+// reference would hold the port of that transfer.
+func TransferredReference(ref, digest string) string {
+	return path.Join(transferredDomain, repository(ref)) + ":" + tagOf(digest)
 }
 
 func tagOf(digest string) string { return strings.Replace(digest, ":", "-", 1) }
@@ -105,14 +106,14 @@ func (i Image) manifest(compressed bool) []byte {
 
 // newImage puts an image together from its parts.
 func newImage(name string, config []byte, layers []layer) (Image, error) {
-	var c imageConfig
-	if err := json.Unmarshal(config, &c); err != nil {
-		return Image{}, fmt.Errorf("its configuration: %w", err)
+	c, err := parseConfig(config)
+	if err != nil {
+		return Image{}, err
 	}
 	if len(c.RootFS.DiffIDs) != len(layers) {
 		return Image{}, fmt.Errorf("its configuration names %d layers, it has %d", len(c.RootFS.DiffIDs), len(layers))
 	}
-	image := Image{Name: name, Platform: c.OS + "/" + c.Architecture, config: config, layers: layers}
+	image := Image{Name: name, Platform: c.platform(), config: config, layers: layers}
 	for i, l := range layers {
 		if l.DiffID != c.RootFS.DiffIDs[i] {
 			return Image{}, fmt.Errorf("layer %d is %s, its configuration names %s", i+1, l.DiffID, c.RootFS.DiffIDs[i])
@@ -132,6 +133,16 @@ type imageConfig struct {
 	} `json:"rootfs"`
 }
 
+func parseConfig(text []byte) (imageConfig, error) {
+	var c imageConfig
+	if err := json.Unmarshal(text, &c); err != nil {
+		return imageConfig{}, fmt.Errorf("its configuration: %w", err)
+	}
+	return c, nil
+}
+
+func (c imageConfig) platform() string { return c.OS + "/" + c.Architecture }
+
 // LocalImage reads an image of the local engine into the cache folder, where
 // its layers are kept compressed, and answers it. An image that is in the cache
 // already is not read again. progress, if not nil, gets a line now and then.
@@ -144,26 +155,23 @@ func LocalImage(ctx context.Context, docker *client.Client, ref, cacheDir string
 }
 
 func localImage(ctx context.Context, docker *client.Client, ref string, cache imageCache, progress func(string)) (Image, error) {
-	name, err := repository(ref)
-	if err != nil {
-		return Image{}, err
-	}
 	found, err := docker.ImageInspect(ctx, ref)
 	if err != nil {
 		return Image{}, err
 	}
+	name := repository(ref)
 	if image, err := cache.load(name, found.ID); err == nil {
 		return image, nil
 	}
 	if progress != nil {
-		progress(fmt.Sprintf("reading image %s from the local engine (%d MB)", ref, found.Size/1e6))
+		progress(fmt.Sprintf("reading image %s from the local engine (%s)", ref, megabytes(found.Size)))
 	}
 	saved, err := docker.ImageSave(ctx, []string{ref})
 	if err != nil {
 		return Image{}, err
 	}
 	defer func() { _ = saved.Close() }()
-	config, layers, err := cache.read(saved)
+	config, layers, err := cache.read(saved, found.Os+"/"+found.Architecture)
 	if err != nil {
 		return Image{}, err
 	}
@@ -174,13 +182,14 @@ func localImage(ctx context.Context, docker *client.Client, ref string, cache im
 	return image, cache.keep(found.ID, image)
 }
 
-// repository is a reference without registry, tag and digest.
-func repository(ref string) (string, error) {
+// repository is a reference without registry, tag and digest. What cannot be
+// read as one, as an id, gets a name that can.
+func repository(ref string) string {
 	named, err := reference.ParseNormalizedNamed(ref)
 	if err != nil {
-		return "", err
+		return "image"
 	}
-	return strings.TrimPrefix(reference.Path(named), "library/"), nil
+	return strings.TrimPrefix(reference.Path(named), "library/")
 }
 
 func digestOf(content []byte) string {

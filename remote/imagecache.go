@@ -60,7 +60,7 @@ func (c imageCache) keep(id string, image Image) error {
 
 // read takes the parts of a saved image in. Layers that are there already are
 // not compressed again.
-func (c imageCache) read(saved io.Reader) (config []byte, layers []layer, err error) {
+func (c imageCache) read(saved io.Reader, platform string) (config []byte, layers []layer, err error) {
 	for _, folder := range []string{"layers", "images"} {
 		if err := os.MkdirAll(filepath.Join(c.dir, folder), 0o700); err != nil {
 			return nil, nil, err
@@ -71,13 +71,13 @@ func (c imageCache) read(saved io.Reader) (config []byte, layers []layer, err er
 		return nil, nil, err
 	}
 	defer func() { err = errors.Join(err, a.Close()) }()
-	config, names, err := a.index()
+	config, names, err := a.index(platform)
 	if err != nil {
 		return nil, nil, err
 	}
-	var parsed imageConfig
-	if err := json.Unmarshal(config, &parsed); err != nil {
-		return nil, nil, fmt.Errorf("its configuration: %w", err)
+	parsed, err := parseConfig(config)
+	if err != nil {
+		return nil, nil, err
 	}
 	if len(names) != len(parsed.RootFS.DiffIDs) {
 		return nil, nil, fmt.Errorf("its configuration names %d layers, it has %d", len(parsed.RootFS.DiffIDs), len(names))

@@ -23,7 +23,7 @@ func newRegistry(images []Image) *registry {
 	r := &registry{manifests: map[string][]byte{}, blobs: map[string]blob{}}
 	for _, image := range images {
 		text := image.manifest(true)
-		name := transferredDomain + "/" + image.Name
+		name, _, _ := strings.Cut(image.Reference(), ":")
 		// An engine may ask again, by the digest that it was told.
 		r.manifests[name+"/manifests/"+tagOf(image.Digest)] = text
 		r.manifests[name+"/manifests/"+digestOf(text)] = text
