@@ -97,7 +97,7 @@ func lostAnswers(s *suite) {
 			}
 			s.eventually(fmt.Sprintf("%s found by its mark (%d)", a, i), func() bool { return len(s.of(a)) == 1 })
 			s.ready(a)
-			s.end(a)
+			s.delete(a)
 		}
 	}
 }

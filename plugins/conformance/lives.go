@@ -183,19 +183,13 @@ func (s *suite) wire(spec resource.Spec, subjects map[resource.Address]resource.
 	}
 }
 
-// end deletes a resource until it is listed no more, deletes it again, and reads what is gone.
+// end deletes a resource, deletes it again, and reads what is gone.
 func (s *suite) end(a resource.Address) {
 	s.Helper()
-	have := s.of(a)
-	if len(have) != 1 {
-		s.Fatalf("%s is listed %d times", a, len(have))
-	}
-	c := resource.Call{Stack: s.stack, Peers: s.peers(), Items: []resource.Item{{Mark: s.mark(a), Have: &have[0]}}}
-	s.do("delete", s.provider.Delete, c)
-	s.eventually(a.String()+" gone", func() bool { return len(s.of(a)) == 0 })
+	c := s.delete(a)
 	s.do("delete again", s.provider.Delete, c)
 	s.eventually(a.String()+" read as gone", func() bool {
-		_, err := s.provider.Read(s.Context(), resource.Query{Stack: s.stack}, have[0])
+		_, err := s.provider.Read(s.Context(), resource.Query{Stack: s.stack}, *c.Items[0].Have)
 		if err == nil || resource.KindOf(err) == resource.Busy {
 			return false
 		}
@@ -204,6 +198,19 @@ func (s *suite) end(a resource.Address) {
 		}
 		return true
 	})
+}
+
+// delete deletes a resource until it is listed no more, and answers the call that did.
+func (s *suite) delete(a resource.Address) resource.Call {
+	s.Helper()
+	have := s.of(a)
+	if len(have) != 1 {
+		s.Fatalf("%s is listed %d times", a, len(have))
+	}
+	c := resource.Call{Stack: s.stack, Peers: s.peers(), Items: []resource.Item{{Mark: s.mark(a), Have: &have[0]}}}
+	s.do("delete", s.provider.Delete, c)
+	s.eventually(a.String()+" gone", func() bool { return len(s.of(a)) == 0 })
+	return c
 }
 
 func batch(s *suite) {

@@ -2,6 +2,7 @@ package digitalocean
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -57,7 +58,11 @@ func fault(op string, address resource.Address, err error, e effect) error {
 	default: // a connection that broke, an answer that could not be read
 		out.Kind = e.lost()
 	}
-	if out.Kind == resource.Ambiguous {
+	var syntax *json.SyntaxError
+	switch {
+	case errors.As(err, &syntax):
+		out.Message = "no answer that could be read: it was no JSON"
+	case out.Kind == resource.Ambiguous:
 		out.Message = "no answer from DigitalOcean: " + rootOf(err).Error()
 	}
 	return out
