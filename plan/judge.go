@@ -237,6 +237,8 @@ func (m *maker) protect(v *verdict, named, dead bool) {
 	case v.act == Replace && a.Kind() == resource.KindServer && m.groups[a.Name].Data:
 		v.hold("it holds data: name it with --replace")
 	case v.act == Replace && dead:
+	case v.act == Replace && a.Kind() == resource.KindLoadBalancer && Established(m.in.Memory, a.Name):
+		v.hold("it serves, and a new one would have another address: name it with --replace")
 	case v.act == Replace && m.sacred(a):
 		v.hold(fmt.Sprintf("group %s is live", a.Name))
 	case v.act == Replace:

@@ -43,26 +43,29 @@ func Make(in Input) (*Plan, error) {
 
 // maker is the work on one Plan.
 type maker struct {
-	in       Input
-	wants    map[resource.Address]Want
-	order    []resource.Address // wants, what others rest on first
-	groups   map[string]Group
-	live     map[string]bool // groups that traffic depends on
-	extra    map[resource.Address][]resource.Record
-	verdicts map[resource.Address]*verdict
-	making   map[resource.Address]*move   // the create, update or wait of an address
-	removing map[resource.Address][]*move // the deletes of its generations
-	more     []*move                      // members in between, phases of switches
-	phases   map[string][]*move           // of them, a balancer's phases in order
-	notes    []string
-	held     []Deferral // removals that wait
+	in        Input
+	wants     map[resource.Address]Want
+	order     []resource.Address // wants, what others rest on first
+	groups    map[string]Group
+	live      map[string]bool // groups that traffic depends on
+	extra     map[resource.Address][]resource.Record
+	verdicts  map[resource.Address]*verdict
+	making    map[resource.Address]*move    // the create, update or wait of an address
+	removing  map[resource.Address][]*move  // the deletes of its generations
+	more      []*move                       // members in between, phases of switches
+	phases    map[string][]*move            // of them, a balancer's phases in order
+	tail      map[string]*move              // of them, the last that sets a balancer's members
+	left      map[string][]resource.Address // servers that left a balancer's members for good
+	settledIn map[resource.Address]*move    // when a rolling has brought a replaced server's successor in
+	notes     []string
+	held      []Deferral // removals that wait
 }
 
 func newMaker(in Input) (*maker, error) {
 	m := &maker{
 		in: in, wants: map[resource.Address]Want{}, groups: map[string]Group{}, extra: map[resource.Address][]resource.Record{},
 		verdicts: map[resource.Address]*verdict{}, making: map[resource.Address]*move{}, removing: map[resource.Address][]*move{},
-		phases: map[string][]*move{}, notes: slices.Clone(in.Decision.Notes),
+		phases: map[string][]*move{}, tail: map[string]*move{}, left: map[string][]resource.Address{}, settledIn: map[resource.Address]*move{}, notes: slices.Clone(in.Decision.Notes),
 	}
 	for _, x := range in.Have.Extra {
 		m.extra[x.Mark.Address] = append(m.extra[x.Mark.Address], x)

@@ -38,6 +38,8 @@ func (m *maker) prices() Prices {
 	slices.Sort(sum.Unknown)
 	sum.Unknown = slices.Compact(sum.Unknown)
 	sum.Before.Known, sum.After.Known = true, true
+	sum.Before.Currency = firstOf(sum.Before.Currency, sum.After.Currency)
+	sum.After.Currency = firstOf(sum.After.Currency, sum.Before.Currency)
 	return sum.Prices
 }
 

@@ -116,6 +116,9 @@ func (m *maker) users() map[resource.Address][]resource.Address {
 	for a, v := range m.verdicts {
 		add(a, v.spec)
 	}
+	for _, list := range users {
+		slices.SortFunc(list, resource.Address.Compare)
+	}
 	return users
 }
 
@@ -188,8 +191,8 @@ func (m *maker) deletedFirst(a resource.Address) bool {
 
 // orderRemovals draws the edges of removal: the one that orders creation, reversed.
 func (m *maker) orderRemovals(users map[resource.Address][]resource.Address) {
-	for a, list := range m.removing {
-		first := m.deletedFirst(a)
+	for _, a := range slices.SortedFunc(maps.Keys(m.removing), resource.Address.Compare) {
+		list, first := m.removing[a], m.deletedFirst(a)
 		for _, mv := range list {
 			for _, user := range users[a] {
 				mv.need(m.removing[user]...)
@@ -197,7 +200,9 @@ func (m *maker) orderRemovals(users map[resource.Address][]resource.Address) {
 				if carried && on != a && m.making[user] == nil {
 					mv.need(m.removing[on]...)
 				}
-				if !first {
+				if in := m.settledIn[a]; in != nil && user.Kind() == resource.KindMembers {
+					mv.need(in)
+				} else if !first {
 					mv.need(m.lettingGo(user))
 				}
 			}

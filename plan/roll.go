@@ -7,14 +7,33 @@ import (
 	"github.com/cloudship/cloudship/resource"
 )
 
-// members makes a move that sets a balancer's members to servers.
-func (m *maker) members(balancer string, servers []resource.Address) *move {
+// A rolling is how a group that is alone behind a balancer is updated: server by server, or, of a
+// large group, a tenth at a time. Each wave leaves the members, gets its release, and comes back
+// and is healthy before the next one leaves; servers that are replaced come in before the old ones
+// go.
+type rolling struct {
+	m        *maker
+	balancer string
+	serving  []resource.Address
+	before   *move // the end of the wave before
+	waves    int
+}
+
+// members makes a move that sets a balancer's members to servers, after all such moves before it.
+func (m *maker) members(balancer, detail, reason string, servers []resource.Address) *move {
 	a := resource.MembersOf(balancer)
 	found := m.in.Have.Records[a].Found
 	found.Mark = m.mark(a)
-	return &move{do: DoUpdate, provider: m.wants[a].Provider, item: resource.Item{
+	return &move{do: DoUpdate, provider: m.wants[a].Provider, detail: detail, reason: reason, item: resource.Item{
 		Mark: found.Mark, Have: &found, Changed: []string{"servers"},
 		Spec: &resource.MembersSpec{LoadBalancer: resource.LoadBalancer(balancer), Servers: servers}}}
+}
+
+// chain puts a move of members behind those that there are already: no two are made at a time.
+func (m *maker) chain(balancer string, mv *move) {
+	mv.need(m.tail[balancer], m.making[resource.LoadBalancer(balancer)])
+	m.tail[balancer] = mv
+	m.more = append(m.more, mv)
 }
 
 // mark is the mark that an address has once the plan's makings are done.
@@ -33,60 +52,125 @@ func (m *maker) serving(balancer string) []resource.Address {
 	if v == nil || !v.exists || v.fresh() {
 		return nil
 	}
-	for _, s := range []resource.Spec{v.rec.Found.Spec, v.rec.Want} {
-		if spec, ok := s.(*resource.MembersSpec); ok && (s == v.rec.Want || slices.Contains(v.rec.Observed, "servers")) {
-			return spec.Servers
-		}
+	if spec, ok := current(v.rec).(*resource.MembersSpec); ok {
+		return spec.Servers
 	}
 	return nil
 }
 
-func without(list []resource.Address, a resource.Address) []resource.Address {
-	return slices.DeleteFunc(slices.Clone(list), func(x resource.Address) bool { return x == a })
+func without(list, leaving []resource.Address) []resource.Address {
+	return slices.DeleteFunc(slices.Clone(list), func(x resource.Address) bool { return slices.Contains(leaving, x) })
 }
 
-// rolls updates a group that is alone behind a balancer server by server: each leaves the members,
-// gets its release, and comes back before the next one leaves.
+// rolls updates each group that is alone behind a balancer.
 func (m *maker) rolls() {
 	for _, b := range m.in.Balancers {
 		if len(b.Groups) != 1 {
 			continue
 		}
-		serving := m.serving(b.Name)
-		var before *move
-		for i := range m.groups[b.Groups[0]].Servers {
-			server := resource.Server(b.Groups[0], i)
-			release := m.making[resource.ReleaseOn(b.Groups[0], i)]
-			if release == nil || release.do != DoUpdate || !slices.Contains(serving, server) || m.verdicts[server].fresh() {
-				continue
+		r := &rolling{m: m, balancer: b.Name, serving: m.serving(b.Name)}
+		group := b.Groups[0]
+		var wave []resource.Address
+		most := max(1, m.groups[group].Servers/10)
+		for i := range m.groups[group].Servers {
+			if server := resource.Server(group, i); r.updated(server) || r.replaced(server) {
+				wave = append(wave, server)
 			}
-			if len(serving) < 2 {
-				m.notes = append(m.notes, fmt.Sprintf("group %s has one server: its new containers are started before the old ones stop; where a host port or a volume forbids that, there is a gap", b.Groups[0]))
-				continue
+			if last := i == m.groups[group].Servers-1; len(wave) == most || last && len(wave) > 0 {
+				r.wave(wave)
+				wave = nil
 			}
-			before = m.roll(b.Name, server, release, serving, before)
 		}
 		if last := m.making[resource.MembersOf(b.Name)]; last != nil {
-			last.need(before)
+			last.need(m.tail[b.Name], r.before)
 		}
 	}
 }
 
-// roll draws one server's turn and answers the move that ends it.
-func (m *maker) roll(balancer string, server resource.Address, release *move, serving []resource.Address, before *move) *move {
-	out := m.members(balancer, without(serving, server))
-	out.detail, out.reason = "without "+server.String(), "while its release is updated"
-	out.need(before, m.making[resource.LoadBalancer(balancer)])
-	in := m.members(balancer, slices.Clone(serving))
-	in.detail, in.reason = "with "+server.String(), "its release is updated"
-	in.need(release)
-	release.need(out)
-	if docker := m.making[resource.DockerOn(server.Name, server.Index)]; docker != nil {
-		docker.need(out)
+// updated reports whether a serving server gets a release.
+func (r *rolling) updated(server resource.Address) bool {
+	release := r.m.making[resource.ReleaseOn(server.Name, server.Index)]
+	return release != nil && release.do == DoUpdate && slices.Contains(r.serving, server) && !r.m.verdicts[server].fresh()
+}
+
+// replaced reports whether a serving server is replaced by a new one that is made first.
+func (r *rolling) replaced(server resource.Address) bool {
+	return r.m.verdicts[server] != nil && r.m.verdicts[server].act == Replace && slices.Contains(r.serving, server) && !r.m.deletedFirst(server)
+}
+
+// wave draws one wave.
+func (r *rolling) wave(servers []resource.Address) {
+	m := r.m
+	r.waves++
+	if len(r.serving) < 2 {
+		r.gap(servers[0])
+		return
 	}
-	release.way = []Step{m.step(in)} // the old release still serves there
-	m.more = append(m.more, out, in)
-	return in
+	names := nameAll(servers)
+	updated := slices.DeleteFunc(slices.Clone(servers), func(a resource.Address) bool { return !r.updated(a) })
+	back := m.members(r.balancer, "with "+names, "its update is done", slices.Clone(r.serving))
+	if len(updated) > 0 {
+		out := m.members(r.balancer, "without "+nameAll(updated), "while it is updated", without(r.serving, updated))
+		out.need(r.before)
+		m.chain(r.balancer, out)
+		for _, server := range updated {
+			release := m.making[resource.ReleaseOn(server.Name, server.Index)]
+			release.need(out)
+			release.way = []Step{m.step(back)} // the old release still serves there
+			if docker := m.making[resource.DockerOn(server.Name, server.Index)]; docker != nil {
+				docker.need(out)
+			}
+		}
+	}
+	for _, server := range servers {
+		if r.replaced(server) {
+			m.making[server].need(r.before)
+		}
+		back.need(m.making[server], m.making[resource.ReleaseOn(server.Name, server.Index)])
+	}
+	m.chain(r.balancer, back)
+	r.before = r.gate(names, back)
+	for _, server := range servers {
+		m.settledIn[server] = r.before
+	}
+}
+
+// gate waits until every server of the group is healthy again.
+func (r *rolling) gate(names string, after *move) *move {
+	a := resource.RouteOf(r.balancer)
+	want, ok := r.m.wants[a]
+	if v := r.m.verdicts[a]; !ok || !v.exists || v.fresh() {
+		return after
+	}
+	found := r.m.in.Have.Records[a].Found
+	gate := &move{do: DoUpdate, phase: PhaseGate, detail: "healthy with " + names, reason: "before the next one leaves",
+		item: resource.Item{Mark: found.Mark, Spec: want.Spec, Have: &found}}
+	gate.need(after)
+	r.m.more = append(r.m.more, gate)
+	if last := r.m.making[a]; last != nil {
+		last.need(gate)
+	}
+	return gate
+}
+
+// gap says what a group of one server can't do without.
+func (r *rolling) gap(server resource.Address) {
+	note := "group %s has one server: its new containers are started before the old ones stop; where a host port or a volume forbids that, there is a gap"
+	if r.replaced(server) {
+		note = "group %s has one server: until load_balancer.%s has found the new one healthy there may be a gap"
+		r.m.notes = append(r.m.notes, fmt.Sprintf(note, server.Name, r.balancer))
+		return
+	}
+	r.m.notes = append(r.m.notes, fmt.Sprintf(note, server.Name))
+}
+
+// nameAll names servers of one group.
+func nameAll(servers []resource.Address) string {
+	var indexes []int
+	for _, s := range servers {
+		indexes = append(indexes, s.Index)
+	}
+	return Range(servers[0], indexes)
 }
 
 // leave takes a server out of the members that it is in, before it is deleted with nothing in its
@@ -97,9 +181,12 @@ func (m *maker) leave(server resource.Address) *move {
 		if !slices.Contains(serving, server) {
 			continue
 		}
-		out := m.members(b.Name, without(serving, server))
-		out.detail, out.reason = "without "+server.String(), "it is deleted before the new one is made"
-		m.more = append(m.more, out)
+		m.left[b.Name] = append(m.left[b.Name], server)
+		out := m.members(b.Name, "without "+nameAll(m.left[b.Name]), "it is deleted before the new one is made", without(serving, m.left[b.Name]))
+		m.chain(b.Name, out)
+		if last := m.making[resource.MembersOf(b.Name)]; last != nil {
+			last.need(out)
+		}
 		return out
 	}
 	return nil

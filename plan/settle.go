@@ -105,7 +105,7 @@ func (r *refresh) takeHosts(mine []resource.Record, listing resource.Listing) {
 			merged := observed(rec, f, "")
 			merged.Announced = rec.Announced && !f.Ready
 			r.have.Records[a] = merged
-		case unasked, rec.Announced:
+		case unasked, rec.Announced, a.Kind() == resource.KindRoute: // a route may be nowhere but in memory
 			r.have.Records[a] = rec
 		default:
 			r.gone(rec)

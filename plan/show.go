@@ -26,11 +26,11 @@ func (m *maker) changes() []Change {
 	rolled := map[resource.Address]bool{}
 	for _, mv := range m.more {
 		a := mv.address()
-		if mv.turn != nil || m.making[a] != nil || rolled[a] {
+		if mv.turn != nil || m.making[a] != nil || rolled[a] || a.Kind() == resource.KindRoute {
 			continue
 		}
 		rolled[a] = true
-		list = append(list, Change{Address: a, Action: Update, Reason: "each server leaves while its release is updated, and comes back", Provider: mv.provider})
+		list = append(list, Change{Address: a, Action: Update, Reason: "servers leave while they are updated, and come back", Provider: mv.provider})
 	}
 	for name, moves := range m.phases {
 		if len(moves) > 0 && slices.Contains(m.more, moves[0]) {
@@ -156,7 +156,7 @@ func (m *maker) deferrals() []Deferral {
 		}
 		d := Deferral{Address: a, Reason: v.deferred}
 		for _, f := range v.diff.fields {
-			if !slices.Contains(v.changed, f.Name) {
+			if v.act == Keep || !slices.Contains(v.changed, f.Name) {
 				d.Fields = append(d.Fields, f)
 			}
 		}

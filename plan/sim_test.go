@@ -533,7 +533,7 @@ func (f file) shapes() ([]Group, []Balancer) {
 
 func (f file) wants(intent resource.Intent) []Want {
 	var wants []Want
-	price := resource.Price{Monthly: 6, Currency: "USD", Known: true}
+	price := priceOf(&resource.ServerSpec{Size: f.size})
 	free := resource.Price{Known: true}
 	add := func(a resource.Address, s resource.Spec, provider string, p resource.Price) {
 		wants = append(wants, Want{Address: a, Spec: s, Provider: provider, Price: p})
@@ -560,17 +560,36 @@ func (f file) wants(intent resource.Intent) []Want {
 		return wants
 	}
 	lb := resource.LoadBalancer("www")
-	add(lb, &resource.LoadBalancerSpec{Region: "ams3", Network: network, Listeners: []resource.Listener{{Name: "http", Protocol: "http", Port: f.listeners, TargetProtocol: "http", TargetPort: 80}}}, "cloud", resource.Price{Monthly: 12, Currency: "USD", Known: true})
+	add(lb, &resource.LoadBalancerSpec{Region: "ams3", Network: network, Listeners: []resource.Listener{{Name: "http", Protocol: "http", Port: f.listeners, TargetProtocol: "http", TargetPort: 80}}}, "cloud", priceOf(&resource.LoadBalancerSpec{}))
 	live := intent.Live["www"]
 	var servers []resource.Address
 	for i := range f.servers {
 		servers = append(servers, resource.Server(live, i))
 	}
 	add(resource.MembersOf("www"), &resource.MembersSpec{LoadBalancer: lb, Servers: servers}, "cloud", free)
-	if f.template {
-		add(resource.RouteOf("www"), &resource.RouteSpec{LoadBalancer: lb, Groups: f.groups, Live: live, Release: intent.Releases[live]}, "", free)
-	}
+	add(resource.RouteOf("www"), &resource.RouteSpec{LoadBalancer: lb, Groups: f.groups, Live: live, Release: intent.Releases[live]}, "", free)
 	return wants
+}
+
+func priceOf(s resource.Spec) resource.Price {
+	p := resource.Price{Currency: "USD", Known: true}
+	switch s := s.(type) {
+	case *resource.ServerSpec:
+		p.Monthly = map[string]float64{"small": 6, "large": 12}[s.Size]
+	case *resource.LoadBalancerSpec:
+		p.Monthly = 12
+	}
+	return p
+}
+
+func costsOf(m resource.Memory) map[resource.Address]resource.Price {
+	costs := map[resource.Address]resource.Price{}
+	for a, rec := range m.Records {
+		if rec.Provider != "" {
+			costs[a] = priceOf(rec.Want)
+		}
+	}
+	return costs
 }
 
 func (d *desk) memory() resource.Memory {
@@ -617,7 +636,7 @@ func (d *desk) plan(ctx context.Context, w wish) (*Plan, Have, error) {
 	}
 	in := Input{Command: w.command, Now: time.Now(), Nonce: "n0nce", Memory: m, Have: have, Groups: groups, Balancers: balancers,
 		Schemas: map[string]resource.Schema{"cloud": d.sim.schemaNow()}, Releases: map[string]resource.ReleaseEntry{entry.ID: entry},
-		Targets: w.targets, Replace: w.replace, Destroy: w.destroy}
+		Costs: costsOf(m), Targets: w.targets, Replace: w.replace, Destroy: w.destroy}
 	if !w.destroy {
 		in.Decision, err = Decide(Situation{Memory: m, Groups: groups, Balancers: balancers, Candidates: candidates, Flags: w.flags})
 		if err != nil {

@@ -58,6 +58,7 @@ func (m *maker) switches() {
 			mv := t.move(phase)
 			if before == nil {
 				m.afterAll(mv, name, s.To, anchors)
+				mv.need(m.tail[name])
 			} else {
 				mv.need(before)
 			}
@@ -129,9 +130,9 @@ func (t *turn) move(phase string) *move {
 	var mv *move
 	switch phase {
 	case PhaseAttach:
-		mv = t.m.members(t.balancer, slices.Concat(t.old, t.new))
+		mv = t.m.members(t.balancer, "", "", slices.Concat(t.old, t.new))
 	case PhaseDetach:
-		mv = t.m.members(t.balancer, slices.Clone(t.new))
+		mv = t.m.members(t.balancer, "", "", slices.Clone(t.new))
 	default:
 		mv = t.route()
 	}
@@ -159,7 +160,7 @@ func (t *turn) route() *move {
 
 // undo sets the members back to the group that is live, where a phase before the commit fails.
 func (t *turn) undo() Step {
-	return t.m.step(t.as(t.m.members(t.balancer, slices.Clone(t.old)), PhaseUndo))
+	return t.m.step(t.as(t.m.members(t.balancer, "", "", slices.Clone(t.old)), PhaseUndo))
 }
 
 // failure is the way back from a phase, and what that means.
