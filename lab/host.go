@@ -14,7 +14,9 @@ import (
 func newHost(ctx context.Context, o Options, s saved) (machine.Host, error) {
 	switch o.Servers {
 	case Paper:
-		return machine.NewPaper(s.Paper...), nil
+		paper := machine.NewPaper(s.Paper...)
+		paper.Insert(s.Disks)
+		return paper, nil
 	case Containers:
 		if o.Dir == "" {
 			return nil, errors.New("servers in containers need a data folder, by which they are found again")

@@ -67,6 +67,8 @@ type Lab struct {
 	listener  net.Listener
 	server    *http.Server
 	stop      context.CancelFunc
+	saved     []byte // what the cloud held when it was saved last
+	written   int    // how often paper servers had been written to then
 	running   sync.WaitGroup
 	closing   sync.Once
 	closed    error
@@ -148,7 +150,7 @@ func (l *Lab) build(start context.Context, s saved) error {
 		return err
 	}
 	l.server = &http.Server{
-		Handler: l.gate.Wrap(DigitalOcean, l.ocean, digitalocean.Fail), ReadHeaderTimeout: time.Minute,
+		Handler: l.handler(l.gate.Wrap(DigitalOcean, l.ocean, digitalocean.Fail)), ReadHeaderTimeout: time.Minute,
 	}
 	l.running.Go(func() { l.ocean.Run(ctx) })
 	l.running.Go(func() { l.server.Serve(l.listener) })

@@ -73,11 +73,15 @@ func (r *Running) Token() string { return r.ready.Token }
 // Env are the lines for a shell that point the ordinary providers at the lab.
 func (r *Running) Env() string {
 	var b strings.Builder
-	for _, v := range [][2]string{
+	variables := [][2]string{
 		{"DIGITALOCEAN_API_URL", r.URL(DigitalOcean)},
 		{"DIGITALOCEAN_TOKEN", r.Token()},
 		{"CLOUDSHIP_LAB", r.dir},
-	} {
+	}
+	if r.options.Servers == Paper {
+		variables = append(variables, [2]string{"CLOUDSHIP_PAPER", r.URL(DigitalOcean)}) // where paper servers are reached
+	}
+	for _, v := range variables {
 		fmt.Fprintf(&b, "export %s=%s\n", v[0], quote(v[1]))
 	}
 	return b.String()

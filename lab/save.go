@@ -15,11 +15,12 @@ import (
 
 // saved is what a lab keeps in its data folder.
 type saved struct {
-	Servers      string            `json:"servers,omitempty"`
-	Listen       string            `json:"listen,omitempty"`
-	Token        string            `json:"token,omitempty"`
-	Paper        []machine.Machine `json:"paper,omitempty"`
-	DigitalOcean json.RawMessage   `json:"digitalocean,omitempty"`
+	Servers      string                  `json:"servers,omitempty"`
+	Listen       string                  `json:"listen,omitempty"`
+	Token        string                  `json:"token,omitempty"`
+	Paper        []machine.Machine       `json:"paper,omitempty"`
+	Disks        map[string]machine.Disk `json:"disks,omitempty"` // of paper servers
+	DigitalOcean json.RawMessage         `json:"digitalocean,omitempty"`
 }
 
 // stateFile is the name of the file in which a lab keeps its cloud.
@@ -44,16 +45,29 @@ func load(dir string) (saved, error) {
 	return s, nil
 }
 
-// save keeps what the cloud holds, if it changed.
+// save keeps what the cloud and its paper servers hold, if it changed.
 func (l *Lab) save(ctx context.Context) error {
 	ocean, err := l.ocean.Snapshot()
-	if err != nil || ocean == nil {
+	if err != nil {
 		return err
 	}
-	s := saved{
-		Servers: l.options.Servers, Listen: l.listener.Addr().String(), Token: l.options.Token, DigitalOcean: ocean,
+	paper, onPaper := l.host.(*machine.Paper)
+	var disks map[string]machine.Disk
+	written := 0
+	if onPaper {
+		disks, written = paper.Disks()
 	}
-	if paper, ok := l.host.(*machine.Paper); ok {
+	if ocean == nil && written == l.written {
+		return nil
+	}
+	if ocean != nil {
+		l.saved = ocean
+	}
+	l.written = written
+	s := saved{
+		Servers: l.options.Servers, Listen: l.listener.Addr().String(), Token: l.options.Token, DigitalOcean: l.saved, Disks: disks,
+	}
+	if onPaper {
 		if s.Paper, err = paper.List(ctx); err != nil {
 			return err
 		}

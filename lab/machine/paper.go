@@ -14,6 +14,8 @@ import (
 type Paper struct {
 	mu      sync.Mutex
 	servers map[string]Machine
+	disks   map[string]Disk
+	written int    // how often a disk was
 	last    uint32 // number of the last address given out
 }
 
@@ -21,7 +23,7 @@ var _ Host = (*Paper)(nil)
 
 // NewPaper makes a host that already knows the given servers.
 func NewPaper(known ...Machine) *Paper {
-	p := &Paper{servers: make(map[string]Machine, len(known))}
+	p := &Paper{servers: make(map[string]Machine, len(known)), disks: map[string]Disk{}}
 	for _, m := range known {
 		p.servers[m.ID] = m
 		if n, ok := paperNumber(m.PublicIP); ok {
@@ -56,6 +58,7 @@ func (p *Paper) Delete(_ context.Context, id string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.servers, id)
+	delete(p.disks, id)
 	return nil
 }
 
@@ -87,11 +90,12 @@ func (p *Paper) List(context.Context) ([]Machine, error) {
 	return all, nil
 }
 
-// Running tells whether a server exists and is switched on.
+// Running tells whether a server exists, is switched on, and has no file Down.
 func (p *Paper) Running(id string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.servers[id].Running
+	_, down := p.disks[id][Down]
+	return p.servers[id].Running && !down
 }
 
 // Close does nothing.
