@@ -27,6 +27,9 @@ func (s *Session) Servers(ctx context.Context, group string) ([]resource.Found, 
 	if err := s.openHosts(); err != nil {
 		return nil, err
 	}
+	if s.Driver() == nil {
+		return nil, errOnPaper
+	}
 	memory := s.Memory()
 	var servers []resource.Found
 	for _, a := range serversIn(plan.Have{Records: memory.Records}, "") {
@@ -38,10 +41,13 @@ func (s *Session) Servers(ctx context.Context, group string) ([]resource.Found, 
 }
 
 // Hosts reaches servers. Servers must have been called.
-func (s *Session) Hosts() *deploy.Hosts { return s.hosts.Hosts() }
+func (s *Session) Hosts() *deploy.Hosts { return s.Driver().Hosts() }
 
 // Driver is the driver for servers. Servers must have been called.
-func (s *Session) Driver() *deploy.Driver { return s.hosts }
+func (s *Session) Driver() *deploy.Driver {
+	d, _ := s.hosts.(*deploy.Driver)
+	return d
+}
 
 // Enrolled reports whether a server is known to accept nothing but its own certificate.
 func (s *Session) Enrolled(server resource.Found) bool {

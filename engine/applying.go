@@ -137,22 +137,6 @@ func (s *Session) unsealPlan(p *plan.Plan) error {
 	return nil
 }
 
-// openHosts makes the driver for servers. Nothing is connected yet.
-func (s *Session) openHosts() error {
-	if s.hosts != nil {
-		return nil
-	}
-	keys, err := s.keys()
-	if err != nil {
-		return err
-	}
-	s.hosts = deploy.Open(deploy.Options{
-		Stack: s.id, Keys: keys, Dir: s.options.Dir, Cache: cache(), Auths: s.auth, Local: s.engine,
-		Keep: s.options.Keep, Probe: !s.options.NoProbe, Environ: s.options.Environ,
-	})
-	return nil
-}
-
 // keys derives the stack's SSH keys.
 func (s *Session) keys() (remote.Keys, error) {
 	return remote.NewKeys(s.key.Derive("ssh", 32), string(s.id))

@@ -18,7 +18,6 @@ import (
 
 	"github.com/moby/moby/client"
 
-	"github.com/cloudship/cloudship/deploy"
 	"github.com/cloudship/cloudship/plan"
 	"github.com/cloudship/cloudship/plugins"
 	"github.com/cloudship/cloudship/redact"
@@ -70,7 +69,7 @@ type Session struct {
 
 	mu      sync.Mutex
 	clouds  map[string]*cloud // by alias
-	hosts   *deploy.Driver
+	hosts   hostDriver
 	local   *client.Client
 	lease   *state.Session
 	secrets map[string]string // values by digest, for calls

@@ -47,7 +47,7 @@ func (s *Session) render(ctx context.Context, t *stack.Template) (*resource.Rele
 		Name: t.Name, Dir: s.options.Dir, Compose: t.Compose, Project: s.stack.Name, Inputs: inputs, Profiles: t.Profiles,
 		Digest: func(value string) string { return s.key.Digest("release", value) },
 		Random: func(place string, n int) (string, error) { return s.random(t.Name+"/"+place, n), nil },
-		Images: s.image,
+		Images: s.images(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("template %s: %w", t.Name, err)
