@@ -135,7 +135,7 @@ func (b *balancer) watch(m *member, c Config) {
 	}
 	ctx, stop := context.WithCancel(b.life)
 	m.stopWatch = stop
-	probe := newProbe(c, m.address)
+	probe := newProbe(c, m.at(c.Check.Port))
 	b.running.Go(func() {
 		watch(ctx, c.Check, probe, func(err error) {
 			if changed, up := b.pool.note(m, err == nil, c.Check); changed {

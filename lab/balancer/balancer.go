@@ -17,6 +17,10 @@ import (
 type Backend struct {
 	ID      string // unique in the balancer; its health is kept under this name
 	Address string // IP address or host name, without a port
+	// Port is where traffic and checks go; 0 means where the rule and the check say.
+	Port int
+	// Server is the machine that it is, where backends exist only on paper; empty means ID.
+	Server string
 	// Condition is "enabled" (or empty), "draining" (open connections finish,
 	// nothing new is sent) or "disabled" (open connections are cut).
 	Condition string

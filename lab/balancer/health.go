@@ -4,10 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"time"
 )
 
@@ -56,9 +54,8 @@ func watch(ctx context.Context, c Check, probe func(context.Context) error, note
 	}
 }
 
-// newProbe returns one check of the backend at address.
-func newProbe(c Config, address string) func(context.Context) error {
-	host := net.JoinHostPort(address, strconv.Itoa(c.Check.Port))
+// newProbe returns one check of the backend at host, an address with its port.
+func newProbe(c Config, host string) func(context.Context) error {
 	if c.Check.Protocol == "tcp" {
 		return func(ctx context.Context) error {
 			conn, err := dial(ctx, c, nil, host)

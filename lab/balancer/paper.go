@@ -1,6 +1,7 @@
 package balancer
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -18,7 +19,8 @@ import (
 
 // Paper is a balancer for backends that exist only on paper. Its listeners are
 // real: they answer 200 and name the backend in X-Backend while one is healthy,
-// else 503. A backend is healthy when it is enabled and up says so.
+// else 503. A backend is healthy when it is enabled and up says so; secondary
+// ones are used only while no other is.
 type Paper struct {
 	up  func(id string) bool
 	log *slog.Logger
@@ -103,22 +105,24 @@ func (p *Paper) listen(ctx context.Context, address string, r Rule) (net.Listene
 func (p *Paper) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	backends := p.backends()
 	first := int(p.turn.Add(1) % uint64(max(len(backends), 1)))
-	for i := range backends {
-		b := backends[(first+i)%len(backends)]
-		if p.healthy(b) {
-			w.Header().Set("X-Backend", b.ID)
-			fmt.Fprintf(w, "server %s\n", b.ID)
-			return
+	for _, secondary := range []bool{false, true} {
+		for i := range backends {
+			b := backends[(first+i)%len(backends)]
+			if b.Secondary == secondary && p.healthy(b) {
+				w.Header().Set("X-Backend", b.ID)
+				fmt.Fprintf(w, "server %s\n", b.ID)
+				return
+			}
 		}
 	}
 	http.Error(w, "no server is available to handle this request", http.StatusServiceUnavailable)
 }
 
-// Health tells of each backend whether it would get traffic.
+// Health tells of each backend whether it is up.
 func (p *Paper) Health() map[string]bool {
 	health := map[string]bool{}
 	for _, b := range p.backends() {
-		health[b.ID] = p.healthy(b)
+		health[b.ID] = p.works(b)
 	}
 	return health
 }
@@ -130,8 +134,11 @@ func (p *Paper) backends() []Backend {
 }
 
 func (p *Paper) healthy(b Backend) bool {
-	return (b.Condition == "" || b.Condition == "enabled") && p.up(b.ID)
+	return (b.Condition == "" || b.Condition == "enabled") && p.works(b)
 }
+
+// works tells whether a backend is up, whether or not it is to get traffic.
+func (p *Paper) works(b Backend) bool { return p.up(cmp.Or(b.Server, b.ID)) }
 
 // Close ends the listeners and waits until they are closed.
 func (p *Paper) Close() error {

@@ -1,10 +1,13 @@
 package balancer
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"net"
 	"net/http"
+	"strconv"
 	"sync"
 	"sync/atomic"
 )
@@ -18,6 +21,7 @@ type pool struct {
 // member is a backend that is attached, or was and has requests left.
 type member struct {
 	id, address string
+	port        int    // 0: as the rule and the check say
 	cookie      string // what the sticky cookie says of it
 	transport   atomic.Pointer[http.Transport]
 
@@ -38,6 +42,7 @@ func newMember(life context.Context, c Config, b Backend) *member {
 	m := &member{
 		id:        b.ID,
 		address:   b.Address,
+		port:      b.Port,
 		cookie:    hex.EncodeToString(sum[:8]),
 		backend:   b,
 		stopWatch: func() {},
@@ -46,6 +51,11 @@ func newMember(life context.Context, c Config, b Backend) *member {
 	m.cut, m.cutNow = context.WithCancel(life)
 	m.transport.Store(newTransport(c, c.BackendKeepAlive))
 	return m
+}
+
+// at is where the member is, its own port going before the usual one.
+func (m *member) at(port int) string {
+	return net.JoinHostPort(m.address, strconv.Itoa(cmp.Or(m.port, port)))
 }
 
 // replace makes these the members and returns those that left.
@@ -71,7 +81,7 @@ func (p *pool) find(b Backend) *member {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, m := range p.members {
-		if m.id == b.ID && m.address == b.Address {
+		if m.id == b.ID && m.address == b.Address && m.port == b.Port {
 			return m
 		}
 	}

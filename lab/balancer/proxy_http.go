@@ -63,7 +63,7 @@ func rewrite(p *httputil.ProxyRequest, c *Config, rule *rule, m *member) {
 	if rule.TargetProtocol != "http" {
 		p.Out.URL.Scheme = "https"
 	}
-	p.Out.URL.Host = net.JoinHostPort(m.address, strconv.Itoa(rule.TargetPort))
+	p.Out.URL.Host = m.at(rule.TargetPort)
 	p.Out.Host = p.In.Host
 	p.Out.Header["X-Forwarded-For"] = p.In.Header["X-Forwarded-For"]
 	p.SetXForwarded()

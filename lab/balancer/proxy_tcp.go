@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"strconv"
 	"sync"
 	"time"
 )
@@ -23,7 +22,7 @@ func (b *balancer) serveTCP(conn net.Conn, rule *rule) {
 	ctx, cancel := context.WithCancel(cut)
 	defer cancel()
 	from := &origin{remote: conn.RemoteAddr(), local: conn.LocalAddr()}
-	back, err := dial(ctx, *c, from, net.JoinHostPort(m.address, strconv.Itoa(rule.TargetPort)))
+	back, err := dial(ctx, *c, from, m.at(rule.TargetPort))
 	if err != nil {
 		b.log.Debug("connection failed", "balancer", c.ID, "backend", m.id, "error", err)
 		return

@@ -108,7 +108,7 @@ func (p *passage) run() (status int, fault string) {
 		}
 	}
 
-	a := p.effect()
+	a := p.effect(rule)
 	switch rule.Do {
 	case FailAfter:
 		return p.refuse(rule), rule.Do
@@ -162,11 +162,24 @@ func (g *Gate) pause(d time.Duration) {
 	}
 }
 
+type spoilKey struct{}
+
+// Spoiled tells an API what goes wrong later with what this call makes or
+// changes, if a rule said so.
+func Spoiled(ctx context.Context) (message string, ok bool) {
+	message, ok = ctx.Value(spoilKey{}).(string)
+	return message, ok
+}
+
 // effect lets the API do its work, and keeps its answer.
-func (p *passage) effect() *answer {
+func (p *passage) effect(rule Rule) *answer {
 	a := &answer{header: http.Header{}, status: http.StatusOK}
 	// The client's leaving must not stop an effect half-way.
-	r := p.r.WithContext(context.WithoutCancel(p.r.Context()))
+	ctx := context.WithoutCancel(p.r.Context())
+	if rule.Do == Spoil {
+		ctx = context.WithValue(ctx, spoilKey{}, rule.Message)
+	}
+	r := p.r.WithContext(ctx)
 	r.Body = io.NopCloser(bytes.NewReader(p.body))
 	p.api.ServeHTTP(a, r)
 	return a

@@ -73,6 +73,7 @@ func TestRulesDoWhatTheySay(t *testing.T) {
 		{Rule{Do: FailAfter}, 500, 1},
 		{Rule{Do: DropBefore}, 0, 0},
 		{Rule{Do: LoseAnswer}, 0, 1},
+		{Rule{Do: Spoil}, 201, 1},
 		{Rule{Do: Delay, Wait: Duration(time.Millisecond)}, 201, 1},
 	} {
 		t.Run(test.rule.Do, func(t *testing.T) {
@@ -286,6 +287,25 @@ func TestWrongRulesAreRefused(t *testing.T) {
 		{Do: Delay, Chance: 2}, {Do: Delay, Path: "/[" /* a bad pattern */}} {
 		if r.Check() == nil {
 			t.Errorf("%+v was accepted", r)
+		}
+	}
+}
+
+func TestSpoiledCallsAreTold(t *testing.T) {
+	told := make(chan string, 1)
+	gate := NewGate(t.Context(), NewFaults(Settings{Rules: []Rule{{Do: Spoil, Method: "POST", Message: "no host"}}}))
+	api := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		message, ok := Spoiled(r.Context())
+		if ok != (r.Method == "POST") {
+			t.Errorf("%s: spoiled is %v", r.Method, ok)
+		}
+		told <- message
+	})
+	h := gate.Wrap("test", api, func(http.ResponseWriter, int, string) {})
+	for method, want := range map[string]string{"GET": "", "POST": "no host"} {
+		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(method, "/things", nil))
+		if have := <-told; have != want {
+			t.Errorf("%s: told %q", method, have)
 		}
 	}
 }

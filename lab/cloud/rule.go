@@ -16,6 +16,7 @@ const (
 	LoseAnswer = "lose_answer" // take effect, then close the connection
 	HangBefore = "hang_before" // no effect and no answer until the client leaves
 	HangAfter  = "hang_after"  // take effect, no answer until the client leaves
+	Spoil      = "spoil"       // take effect, but what was made or changed goes wrong later
 	Hold       = "hold"        // stop the world when the call is at Point, until released
 )
 
@@ -48,7 +49,7 @@ type Rule struct {
 	Do         string   `json:"do"`
 	Wait       Duration `json:"wait,omitzero"`         // of Delay
 	Status     int      `json:"status,omitempty"`      // of FailBefore, FailAfter; 500 if zero
-	Message    string   `json:"message,omitempty"`     // its message
+	Message    string   `json:"message,omitempty"`     // its message; of Spoil: what is told to have gone wrong
 	RetryAfter int      `json:"retry_after,omitempty"` // its Retry-After header in seconds
 	Point      string   `json:"point,omitempty"`       // of Hold; BeforeEffect if empty
 }
@@ -56,7 +57,7 @@ type Rule struct {
 // Check tells what is wrong with a rule, nil if nothing.
 func (r Rule) Check() error {
 	switch r.Do {
-	case Delay, FailBefore, FailAfter, DropBefore, LoseAnswer, HangBefore, HangAfter:
+	case Delay, FailBefore, FailAfter, DropBefore, LoseAnswer, HangBefore, HangAfter, Spoil:
 	case Hold:
 		switch r.Point {
 		case "", BeforeEffect, AfterEffect, AfterAnswer:
@@ -65,7 +66,7 @@ func (r Rule) Check() error {
 		}
 	default:
 		return fmt.Errorf("do %q: want one of %s", r.Do, strings.Join([]string{
-			Delay, FailBefore, FailAfter, DropBefore, LoseAnswer, HangBefore, HangAfter, Hold}, ", "))
+			Delay, FailBefore, FailAfter, DropBefore, LoseAnswer, HangBefore, HangAfter, Spoil, Hold}, ", "))
 	}
 	if r.Chance < 0 || r.Chance > 1 {
 		return fmt.Errorf("chance %v: want 0 to 1", r.Chance)

@@ -41,6 +41,9 @@ type Timing struct {
 	Firewall Duration `json:"firewall"`
 	// NotFound is how long a new thing answers 404 when asked for by its id.
 	NotFound Duration `json:"not_found"`
+	// Token is how long an access token is good, where the API gives them out;
+	// a day if zero.
+	Token Duration `json:"token,omitzero"`
 	// ListLag is how long lists lack what is new and show what is gone.
 	ListLag Duration `json:"list_lag"`
 	// MetricEvery is the interval at which health is sampled, MetricDelay how
