@@ -1,0 +1,197 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cloudship/cloudship/engine"
+	"github.com/cloudship/cloudship/plan"
+)
+
+type applyOptions struct {
+	stackFlags
+	planFlags
+	approve  bool
+	switches bool
+}
+
+func newApplyCommand(t *terminal, g *global) *cobra.Command {
+	var o applyOptions
+	cmd := &cobra.Command{
+		Use:   "apply [PLAN]",
+		Short: "Bring servers, balancers and the idle group to what the files say",
+		Long: `Plan, show the plan, ask, and do it; or do a plan that was saved with 'plan --out'.
+
+The live group's release is never touched: a new one goes to the idle group. With --switch the
+idle group is then tested and made live: the one line for a pipeline, harmless when run twice.
+
+Exit codes: 0 done, 1 error, 4 locked, 5 the plan is stale, 6 stopped half-way (run again),
+7 the release was bad and was switched back, 8 preflight failed, 9 the release was bad and was
+not switched.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				return applySaved(cmd.Context(), t, g, &o, args[0])
+			}
+			request, err := o.request()
+			if err != nil {
+				return err
+			}
+			request.Flags.Switch = o.switches
+			command := "apply"
+			if o.switches {
+				command = "apply --switch"
+			}
+			return planAndApply(cmd.Context(), t, g, &o.stackFlags, command, request, o.approve)
+		},
+	}
+	o.stackFlags.add(cmd.Flags())
+	o.planFlags.add(cmd.Flags())
+	cmd.Flags().BoolVarP(&o.approve, "auto-approve", "y", false, "do not ask")
+	cmd.Flags().BoolVar(&o.switches, "switch", false, "go on to test the idle group and make it live")
+	return cmd
+}
+
+// planAndApply is the one way of all verbs that change something: lock, plan, show, ask, walk.
+func planAndApply(ctx context.Context, t *terminal, g *global, f *stackFlags, command string, r engine.Request, approved bool) (err error) {
+	options, err := f.options(t, g, command)
+	if err != nil {
+		return err
+	}
+	s, err := engine.Open(ctx, options)
+	if err != nil {
+		return err
+	}
+	defer func() { err = orElse(err, s.Close()) }()
+	if err := s.Lock(ctx); err != nil {
+		return err
+	}
+	p, err := s.Plan(ctx, r)
+	if p != nil {
+		t.plan(p)
+	}
+	if err != nil {
+		return err
+	}
+	if p.Empty() {
+		if err := unknown(p); err != nil {
+			return err
+		}
+		return t.ended(ctx, s, p, plan.Result{}, nil)
+	}
+	if !approved {
+		yes, err := t.ask("Do this?")
+		if err != nil {
+			return err
+		}
+		if !yes {
+			t.say("nothing was done")
+			return &codeError{code: exitError}
+		}
+	}
+	result, err := s.Apply(ctx, p)
+	return orElse(t.ended(ctx, s, p, result, err), unknown(p))
+}
+
+func orElse(a, b error) error {
+	if a != nil {
+		return a
+	}
+	return b
+}
+
+func unknown(p *plan.Plan) error {
+	if len(p.Unknown) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d things could not be asked, such as %s: %s", len(p.Unknown), p.Unknown[0].Address, p.Unknown[0].Reason)
+}
+
+func applySaved(ctx context.Context, t *terminal, g *global, o *applyOptions, path string) (err error) {
+	p, err := loadPlan(path)
+	if err != nil {
+		return err
+	}
+	options, err := o.options(t, g, p.Command)
+	if err != nil {
+		return err
+	}
+	s, err := engine.Open(ctx, options)
+	if err != nil {
+		return err
+	}
+	defer func() { err = orElse(err, s.Close()) }()
+	if err := s.Adopt(ctx, p); err != nil {
+		return err
+	}
+	result, err := s.Apply(ctx, p)
+	return t.ended(ctx, s, p, result, err)
+}
+
+// ended tells how a walk ended, and gives the error with the exit code that it means.
+func (t *terminal) ended(ctx context.Context, s *engine.Session, p *plan.Plan, r plan.Result, err error) error {
+	for _, f := range r.Failed {
+		t.fail(fmt.Errorf("%s: %w", f.Step, f.Err), exitError)
+	}
+	took := time.Since(t.start).Round(100 * time.Millisecond)
+	switch {
+	case r.Outcome == plan.SwitchedBack:
+		t.say("the release was bad and was switched back; the group before is live (%s)", took)
+		return &codeError{code: exitSwitchedBack}
+	case r.Outcome == plan.Refused:
+		t.say("the release was bad and was not switched; the live group was not touched (%s)", took)
+		return &codeError{code: exitRefused}
+	case r.Interrupted && ctx.Err() != nil:
+		t.say("stopped: %d steps done, %d not; 'cloudship apply' goes on from here", len(r.Done), len(r.Skipped))
+		return orElse(context.Cause(ctx), err)
+	case err != nil:
+		return err
+	case len(r.Failed) > 0 || len(r.Skipped) > 0:
+		t.say("stopped half-way: %d steps done, %d failed, %d not begun; 'cloudship apply' goes on from here", len(r.Done), len(r.Failed), len(r.Skipped))
+		return &codeError{code: failedCode(p, r)}
+	}
+	t.outputs(s)
+	t.say("done in %s", took)
+	return nil
+}
+
+// failedCode tells a release that did not come up from all else that stopped half-way.
+func failedCode(p *plan.Plan, r plan.Result) int {
+	for _, f := range r.Failed {
+		if f.Address.Kind() != "release" {
+			return exitHalfway
+		}
+	}
+	if len(r.Failed) > 0 {
+		return exitRefused
+	}
+	return exitHalfway
+}
+
+// outputs prints the stack's outputs, sensitive ones by name alone.
+func (t *terminal) outputs(s *engine.Session) {
+	outputs, err := s.Outputs()
+	if err != nil {
+		t.warn(err.Error())
+		return
+	}
+	for _, o := range outputs {
+		switch {
+		case o.Value == nil:
+		case o.Sensitive:
+			t.print("%s = (sensitive)\n", o.Name)
+		default:
+			t.print("%s = %s\n", o.Name, o.Value)
+		}
+	}
+}
+
+func (t *terminal) print(format string, args ...any) {
+	if t.json {
+		return
+	}
+	_, _ = fmt.Fprintf(t.out, format, args...)
+}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cloudship/cloudship/resource"
+)
+
+func newReleasesCommand(t *terminal, g *global) *cobra.Command {
+	var f stackFlags
+	var history bool
+	cmd := &cobra.Command{
+		Use:   "releases",
+		Short: "List the releases that are known: when, who, which commit and images, and where they run",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := f.session(cmd.Context(), t, g, "releases")
+			if err != nil {
+				return err
+			}
+			defer func() { _ = s.Close() }()
+			memory := s.Memory()
+			switch {
+			case t.json:
+				return writeJSON(t.out, map[string]any{"releases": memory.Releases, "intent": memory.Intent})
+			case history:
+				printHistory(t, memory.Intent.History)
+			default:
+				printReleases(t, memory)
+			}
+			return nil
+		},
+	}
+	f.add(cmd.Flags())
+	cmd.Flags().BoolVar(&history, "history", false, "print what happened to releases and routes instead")
+	return cmd
+}
+
+func printReleases(t *terminal, m resource.Memory) {
+	w := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
+	defer func() { _ = w.Flush() }()
+	list := slices.SortedFunc(maps.Values(m.Releases), func(a, b resource.ReleaseEntry) int { return b.Made.Compare(a.Made) })
+	for _, r := range list {
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, r.Template, r.Made.Local().Format(time.DateTime), r.Actor, r.Commit, strings.Join(where(m, r.ID), ", "))
+		for _, service := range slices.Sorted(maps.Keys(r.Images)) {
+			_, _ = fmt.Fprintf(w, "  %s\t%s\t\t\t\t\n", service, r.Images[service])
+		}
+	}
+}
+
+// where says which groups run a release, and whether it went bad.
+func where(m resource.Memory, id string) []string {
+	var words []string
+	live := map[string]bool{}
+	for _, group := range m.Intent.Live {
+		live[group] = true
+	}
+	for _, group := range slices.Sorted(maps.Keys(m.Intent.Releases)) {
+		if m.Intent.Releases[group] != id {
+			continue
+		}
+		if live[group] {
+			group += " (live)"
+		}
+		words = append(words, group)
+	}
+	for _, list := range m.Intent.Bad {
+		if slices.Contains(list, id) {
+			words = append(words, "went bad")
+		}
+	}
+	return words
+}
+
+func printHistory(t *terminal, events []resource.Event) {
+	w := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
+	defer func() { _ = w.Flush() }()
+	for _, e := range events {
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.At.Local().Format(time.DateTime), e.Actor, e.What, e.Balancer, e.Group, e.Release, e.Note)
+	}
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/cloudship/cloudship/engine"
+)
+
+func newStatusCommand(t *terminal, g *global) *cobra.Command {
+	var f stackFlags
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Ask clouds and servers how the stack does",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return runStatus(cmd.Context(), t, g, &f) },
+	}
+	f.add(cmd.Flags())
+	return cmd
+}
+
+func runStatus(ctx context.Context, t *terminal, g *global, f *stackFlags) error {
+	s, err := f.session(ctx, t, g, "status")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = s.Close() }()
+	status, err := s.Status(ctx)
+	if err != nil {
+		return err
+	}
+	if t.json {
+		return writeJSON(t.out, status)
+	}
+	printStatus(t, status)
+	if !status.Healthy {
+		return &codeError{code: exitError}
+	}
+	return nil
+}
+
+// session opens the session of a command that reads.
+func (f *stackFlags) session(ctx context.Context, t *terminal, g *global, command string) (*engine.Session, error) {
+	options, err := f.options(t, g, command)
+	if err != nil {
+		return nil, err
+	}
+	return engine.Open(ctx, options)
+}
+
+func printStatus(t *terminal, s *engine.Status) {
+	w := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
+	defer func() { _ = w.Flush() }()
+	row := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
+	row("stack %s", s.Stack)
+	for _, b := range s.Balancers {
+		row("load_balancer.%s\t%s\t%s\tlive: %s", b.Name, b.Address, b.Status, b.Live)
+		for _, m := range b.Members {
+			row("  member %s\t%s\t%s\t", m.Server, m.Health, m.Evidence)
+		}
+	}
+	for _, group := range s.Groups {
+		role := "idle"
+		if group.Live {
+			role = "live"
+		}
+		row("group.%s\t%s\t%s\t", group.Name, role, group.Release)
+		for _, server := range group.Servers {
+			row("  %s\t%s\t%s\tDocker %s", server.Address, server.PublicIP, strings.TrimSpace(server.Status+" "+server.Broken), server.Docker)
+			for _, c := range server.Containers {
+				row("    %s\t%s %s\t%s\t%s", c.Name, c.State, c.Health, c.PrivateIP, c.Release)
+			}
+		}
+	}
+	for _, u := range s.Unknown {
+		row("unknown: %s: %s", u.Address, u.Reason)
+	}
+	for _, line := range s.Switch {
+		row("a switch is under way: %s", line)
+	}
+}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+
+	"github.com/cloudship/cloudship/engine"
+	"github.com/cloudship/cloudship/plan"
+	"github.com/cloudship/cloudship/resource"
+	"github.com/cloudship/cloudship/state"
+)
+
+// The exit codes. They are part of the interface: docs/cli.md has them, a test holds them.
+const (
+	exitDone         = 0
+	exitError        = 1
+	exitChanges      = 2 // plan --detailed-exitcode
+	exitPolicy       = 3
+	exitLocked       = 4
+	exitStale        = 5
+	exitHalfway      = 6 // run again
+	exitSwitchedBack = 7
+	exitPreflight    = 8
+	exitRefused      = 9
+	exitUsage        = 64
+)
+
+// codeError is an error with an exit code of its own. Without a cause it is silent: all was said.
+type codeError struct {
+	code int
+	err  error
+}
+
+func (e *codeError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *codeError) Unwrap() error { return e.err }
+
+// usageError is a command line that cannot be meant.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+// interruptedError is why a context ended: a signal.
+type interruptedError struct{ signal os.Signal }
+
+func (e *interruptedError) Error() string { return "interrupted (" + e.signal.String() + ")" }
+
+func (e *interruptedError) code() int {
+	if s, ok := e.signal.(syscall.Signal); ok {
+		return 128 + int(s)
+	}
+	return 130
+}
+
+// codeOf gives the exit code that an error means.
+func codeOf(ctx context.Context, err error) int {
+	var own *codeError
+	var usage *usageError
+	var stale *engine.StaleError
+	var bad *plan.BadRelease
+	var interrupted *interruptedError
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &own):
+		return own.code
+	case errors.As(err, &usage):
+		return exitUsage
+	case errors.As(context.Cause(ctx), &interrupted):
+		return interrupted.code()
+	case errors.Is(err, state.ErrLocked):
+		return exitLocked
+	case errors.As(err, &stale):
+		return exitStale
+	case errors.As(err, &bad):
+		return exitRefused
+	case errors.Is(err, engine.ErrPreflight), errors.Is(err, state.ErrNoKey), errors.Is(err, state.ErrWrongKey),
+		resource.KindOf(err) == resource.Unauthorized:
+		return exitPreflight
+	}
+	return exitError
+}
+
+// hintOf finds what to do next in an error's chain.
+func hintOf(err error) string {
+	if hint := resource.HintOf(err); hint != "" {
+		return hint
+	}
+	var h interface{ Hint() string }
+	if errors.As(err, &h) {
+		return h.Hint()
+	}
+	return ""
+}
+
+// exit says what went wrong and gives the exit code.
+func (t *terminal) exit(ctx context.Context, err error) int {
+	code := codeOf(ctx, err)
+	var own *codeError
+	if err == nil || errors.As(err, &own) && own.err == nil {
+		return code
+	}
+	t.fail(err, code)
+	return code
+}

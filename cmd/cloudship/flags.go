@@ -1,0 +1,161 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/cloudship/cloudship/engine"
+	"github.com/cloudship/cloudship/plan"
+	"github.com/cloudship/cloudship/resource"
+)
+
+// global are the flags of all commands.
+type global struct {
+	dir  string
+	json bool
+}
+
+// stackFlags are those of commands that read the stack file.
+type stackFlags struct {
+	vars     []string
+	varFiles []string
+	newKey   bool
+	lockWait time.Duration
+	parallel int
+	noBuild  bool
+	noProbe  bool
+	keep     int
+}
+
+func (f *stackFlags) add(fs *pflag.FlagSet) {
+	fs.StringArrayVar(&f.vars, "var", nil, "a variable's value, as NAME=VALUE; may be repeated")
+	fs.StringArrayVar(&f.varFiles, "var-file", nil, "a file with variables' values; may be repeated")
+	fs.BoolVar(&f.newKey, "new-key", false, "make a sealing key, should this stack exist nowhere yet")
+	fs.DurationVar(&f.lockWait, "lock-wait", 0, "how long to wait for somebody else's lock")
+	fs.IntVar(&f.parallel, "parallelism", 10, "calls in flight at a time")
+	fs.BoolVar(&f.noBuild, "no-build", false, "take the images of the last build")
+	fs.BoolVar(&f.noProbe, "no-probe", false, "switch without probes through the load balancer")
+	fs.IntVar(&f.keep, "keep", 5, "releases that each server keeps")
+}
+
+// open opens the session of a command.
+func (f *stackFlags) options(t *terminal, g *global, command string) (engine.Options, error) {
+	vars := map[string]string{}
+	for _, v := range f.vars {
+		name, value, ok := strings.Cut(v, "=")
+		if !ok {
+			return engine.Options{}, &usageError{fmt.Errorf("--var %q: want NAME=VALUE", v)}
+		}
+		vars[name] = value
+	}
+	p := newProgress(t)
+	return engine.Options{
+		Dir: g.dir, Vars: vars, VarFiles: f.varFiles, Environ: os.Environ(), BuiltIn: builtIn, PluginPath: pluginPath(),
+		Command: command, MakeKey: f.newKey || t.interactive, LockWait: f.lockWait, Parallel: f.parallel, Pace: pace(),
+		NoBuild: f.noBuild, NoProbe: f.noProbe, Keep: f.keep, Redactor: t.secrets,
+		Event: p.event, Say: func(line string) { t.say("%s", line) }, Warn: t.warn, Stderr: &plugLog{t: t},
+	}, nil
+}
+
+// pace is how fast things are asked again: as real clouds like it, unless CLOUDSHIP_PACE names the
+// shortest interval, for tests over a lab in which nothing takes long.
+func pace() plan.Pace {
+	first, err := time.ParseDuration(os.Getenv("CLOUDSHIP_PACE"))
+	if err != nil || first <= 0 {
+		return plan.DefaultPace
+	}
+	return plan.Pace{PollFirst: first, PollMost: 5 * first, RetryFirst: first, RetryMost: 30 * first, Patience: time.Minute, Ready: time.Minute}
+}
+
+// pluginPath is where executables of other providers lie.
+func pluginPath() []string {
+	var path []string
+	if v := os.Getenv("CLOUDSHIP_PLUGIN_PATH"); v != "" {
+		path = filepath.SplitList(v)
+	}
+	if dir, err := os.UserConfigDir(); err == nil {
+		path = append(path, filepath.Join(dir, "cloudship", "plugins"))
+	}
+	return path
+}
+
+// plugLog tells what plugins write to their standard error.
+type plugLog struct{ t *terminal }
+
+func (p *plugLog) Write(b []byte) (int, error) {
+	for _, line := range strings.Split(strings.TrimRight(string(b), "\n"), "\n") {
+		if line != "" && os.Getenv("CLOUDSHIP_LOG") != "" {
+			p.t.say("plugin: %s", line)
+		}
+	}
+	return len(b), nil
+}
+
+// planFlags are those of commands that plan.
+type planFlags struct {
+	targets []string
+	replace []string
+	refresh string
+	again   bool
+}
+
+func (f *planFlags) add(fs *pflag.FlagSet) {
+	fs.StringArrayVar(&f.targets, "target", nil, "plan nothing but this address and what it rests on; may be repeated")
+	fs.StringArrayVar(&f.replace, "replace", nil, "replace this address although nothing asks for it; may be repeated")
+	fs.StringVar(&f.refresh, "refresh", "all", "whom to ask first: all, clouds (no hosts), none")
+	fs.BoolVar(&f.again, "again", false, "take a release that was switched or rolled back from before")
+}
+
+func (f *planFlags) request() (engine.Request, error) {
+	var r engine.Request
+	for _, list := range []struct {
+		from []string
+		to   *[]resource.Address
+		flag string
+	}{{f.targets, &r.Targets, "--target"}, {f.replace, &r.Replace, "--replace"}} {
+		for _, text := range list.from {
+			a, err := resource.ParseAddress(text)
+			if err != nil {
+				return r, &usageError{fmt.Errorf("%s: %w", list.flag, err)}
+			}
+			*list.to = append(*list.to, a)
+		}
+	}
+	switch f.refresh {
+	case "all":
+	case "clouds":
+		r.NoHosts = true
+	case "none":
+		r.NoHosts, r.NoClouds = true, true
+	default:
+		return r, &usageError{fmt.Errorf("--refresh %q: want all, clouds or none", f.refresh)}
+	}
+	r.Flags.Again = f.again
+	return r, nil
+}
+
+// environ gives every flag that was not said its twin in the environment: --lock-wait is
+// CLOUDSHIP_LOCK_WAIT.
+func environ(cmd *cobra.Command) error {
+	var err error
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		value, ok := os.LookupEnv(twin(f.Name))
+		if f.Changed || !ok || err != nil || f.Name == "var" {
+			return
+		}
+		if e := cmd.Flags().Set(f.Name, value); e != nil {
+			err = &usageError{fmt.Errorf("%s: %w", twin(f.Name), e)}
+		}
+	})
+	return err
+}
+
+func twin(flag string) string {
+	return "CLOUDSHIP_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}

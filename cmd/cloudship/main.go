@@ -1,0 +1,57 @@
+// Command cloudship plans and applies a stack: servers, load balancers, Docker, releases and the
+// switch of traffic between groups, as one plan.
+//
+// One file per command: cmd_NAME.go has its flags and its run function. What several share is in
+// the files named for it: flags.go, exit.go, terminal.go, progress.go.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/cloudship/cloudship/plugins"
+	"github.com/cloudship/cloudship/providers/digitalocean"
+)
+
+// builtIn are the providers that this program serves itself, each in a process of its own.
+var builtIn = plugins.BuiltIn{
+	"digitalocean": digitalocean.New,
+}
+
+func main() { os.Exit(run()) }
+
+func run() int {
+	builtIn.ServeIfAsked()
+	ctx, stop := signals()
+	defer stop()
+	t := newTerminal(os.Stdin, os.Stdout, os.Stderr)
+	root := newRoot(t)
+	root.SetArgs(os.Args[1:])
+	err := root.ExecuteContext(ctx)
+	return t.exit(ctx, err)
+}
+
+// signals gives a context that ends at the first interrupt. A second one ends the process at once:
+// nothing is lost by that, the next apply finds what was made.
+func signals() (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	c := make(chan os.Signal, 2)
+	signal.Notify(c, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		s, ok := <-c
+		if !ok {
+			return
+		}
+		cancel(&interruptedError{s})
+		if s, ok := <-c; ok {
+			os.Exit((&interruptedError{s}).code())
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(c)
+		close(c)
+		cancel(nil)
+	}
+}
