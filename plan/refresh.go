@@ -167,19 +167,25 @@ type census struct {
 	query   resource.Query
 	mine    []resource.Record // remembered, at this provider
 	listing resource.Listing
+	marked  map[resource.Mark][]resource.Found // the listing's things by their mark
 }
 
-func (c *census) take(l resource.Listing) { c.listing = l }
+func (c *census) take(l resource.Listing) {
+	c.listing, c.marked = resource.Listing{Unknown: l.Unknown}, map[resource.Mark][]resource.Found{}
+	for _, f := range l.Found {
+		c.add(f)
+	}
+}
+
+func (c *census) add(f resource.Found) {
+	c.listing.Found = append(c.listing.Found, f)
+	c.marked[f.Mark] = append(c.marked[f.Mark], f)
+}
 
 // find is what the list has of a record: the thing itself, for one without an id anything with its
 // mark.
 func (c *census) find(rec resource.Record) (resource.Found, bool) {
-	for _, f := range c.listing.Found {
-		if f.Mark == rec.Mark && (rec.ID == "" || f.ID == rec.ID) {
-			return f, true
-		}
-	}
-	return resource.Found{}, false
+	return pick(c.marked[rec.Mark], rec.ID)
 }
 
 func (c *census) unasked(a resource.Address) (string, bool) {
@@ -258,7 +264,7 @@ func (c *census) confirm(ctx context.Context) {
 		found, err := driver.Read(ctx, c.query, rec.Found)
 		switch {
 		case err == nil:
-			c.listing.Found = append(c.listing.Found, found)
+			c.add(found)
 		case !resource.IsGone(err):
 			c.unknown(rec.Mark.Address, fmt.Sprintf("it is not listed, and asking for it went wrong: %s", err))
 		}

@@ -16,7 +16,6 @@ type rolling struct {
 	balancer string
 	serving  []resource.Address
 	before   *move // the end of the wave before
-	waves    int
 }
 
 // members makes a move that sets a balancer's members to servers, after all such moves before it.
@@ -62,29 +61,55 @@ func without(list, leaving []resource.Address) []resource.Address {
 	return slices.DeleteFunc(slices.Clone(list), func(x resource.Address) bool { return slices.Contains(leaving, x) })
 }
 
-// rolls updates each group that is alone behind a balancer.
+// rolls updates each group that is alone behind a balancer. What is not in order goes first, all at
+// once: as long as it is missing, none of the others may leave.
 func (m *maker) rolls() {
 	for _, b := range m.in.Balancers {
 		if len(b.Groups) != 1 {
 			continue
 		}
 		r := &rolling{m: m, balancer: b.Name, serving: m.serving(b.Name)}
-		group := b.Groups[0]
-		var wave []resource.Address
-		most := max(1, m.groups[group].Servers/10)
-		for i := range m.groups[group].Servers {
-			if server := resource.Server(group, i); r.updated(server) || r.replaced(server) {
-				wave = append(wave, server)
+		var first, rest []resource.Address
+		for i := range m.groups[b.Groups[0]].Servers {
+			switch server := resource.Server(b.Groups[0], i); {
+			case r.ailing(server):
+				first = append(first, server)
+			case r.updated(server) || r.replaced(server):
+				rest = append(rest, server)
 			}
-			if last := i == m.groups[group].Servers-1; len(wave) == most || last && len(wave) > 0 {
-				r.wave(wave)
-				wave = nil
-			}
+		}
+		if len(rest) == 0 || len(r.serving) == 0 {
+			continue
+		}
+		if len(first) > 0 {
+			r.join(first)
+		}
+		if len(r.serving) < 2 {
+			r.gap(rest[0])
+			continue
+		}
+		for wave := range slices.Chunk(rest, max(1, m.groups[b.Groups[0]].Servers/10)) {
+			r.wave(wave)
 		}
 		if last := m.making[resource.MembersOf(b.Name)]; last != nil {
 			last.need(m.tail[b.Name], r.before)
 		}
 	}
+}
+
+// ailing reports whether a server does not serve now as it should, and is brought to that.
+func (r *rolling) ailing(server resource.Address) bool {
+	m := r.m
+	if v := m.verdicts[server]; v == nil || v.act == Create || v.rec.Problem != "" || len(m.extra[server]) > 0 {
+		return v != nil
+	}
+	for _, a := range []resource.Address{server, resource.DockerOn(server.Name, server.Index), resource.ReleaseOn(server.Name, server.Index)} {
+		mv := m.making[a]
+		if mv != nil && (mv.do == DoWait || mv.do == DoCreate && !m.verdicts[server].fresh() || slices.Contains(mv.item.Changed, Broken)) {
+			return true
+		}
+	}
+	return false
 }
 
 // updated reports whether a serving server gets a release.
@@ -98,17 +123,19 @@ func (r *rolling) replaced(server resource.Address) bool {
 	return r.m.verdicts[server] != nil && r.m.verdicts[server].act == Replace && slices.Contains(r.serving, server) && !r.m.deletedFirst(server)
 }
 
-// wave draws one wave.
+// join draws the wave of those that do not serve yet.
+func (r *rolling) join(servers []resource.Address) {
+	r.serving = append(without(r.serving, servers), servers...)
+	slices.SortFunc(r.serving, resource.Address.Compare)
+	back := r.m.members(r.balancer, "with "+nameAll(servers), "it is in order again", slices.Clone(r.serving))
+	r.comesBack(back, servers)
+}
+
+// wave draws one wave of those that serve.
 func (r *rolling) wave(servers []resource.Address) {
 	m := r.m
-	r.waves++
-	if len(r.serving) < 2 {
-		r.gap(servers[0])
-		return
-	}
-	names := nameAll(servers)
 	updated := slices.DeleteFunc(slices.Clone(servers), func(a resource.Address) bool { return !r.updated(a) })
-	back := m.members(r.balancer, "with "+names, "its update is done", slices.Clone(r.serving))
+	back := m.members(r.balancer, "with "+nameAll(servers), "its update is done", slices.Clone(r.serving))
 	if len(updated) > 0 {
 		out := m.members(r.balancer, "without "+nameAll(updated), "while it is updated", without(r.serving, updated))
 		out.need(r.before)
@@ -122,14 +149,26 @@ func (r *rolling) wave(servers []resource.Address) {
 			}
 		}
 	}
+	r.comesBack(back, servers)
+}
+
+// comesBack ends a wave: its servers come in when they are done, and are healthy before anything
+// else.
+func (r *rolling) comesBack(back *move, servers []resource.Address) {
+	m := r.m
+	anchors := m.anchors()
 	for _, server := range servers {
 		if r.replaced(server) {
 			m.making[server].need(r.before)
 		}
-		back.need(m.making[server], m.making[resource.ReleaseOn(server.Name, server.Index)])
+		for _, a := range []resource.Address{server, resource.DockerOn(server.Name, server.Index), resource.ReleaseOn(server.Name, server.Index)} {
+			if m.verdicts[a] != nil {
+				back.need(anchors(a)...)
+			}
+		}
 	}
 	m.chain(r.balancer, back)
-	r.before = r.gate(names, back)
+	r.before = r.gate(nameAll(servers), back)
 	for _, server := range servers {
 		m.settledIn[server] = r.before
 	}

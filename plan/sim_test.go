@@ -23,6 +23,9 @@ type sim struct {
 	next   int
 
 	boot, lag time.Duration
+	latency   time.Duration // of a cloud call
+	perMinute int           // cloud calls that an account may make a minute; 0: any number
+	spent     []time.Time   // of the last minute
 	schema    resource.Schema
 
 	calls    int            // boundaries passed: calls and commits
@@ -166,12 +169,35 @@ func (s *sim) membersOf(lb *thing) resource.Found {
 // simCloud is the provider.
 type simCloud struct{ *sim }
 
-func (c simCloud) List(_ context.Context, q resource.Query) (resource.Listing, error) {
+// arrive lets a request take its time, and refuses it when the account has made too many. The
+// limiter of a real provider waits for its turn; this one is cruder.
+func (s *sim) arrive(ctx context.Context, requests int) error {
+	_ = sleep(ctx, s.latency)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.perMinute == 0 {
+		return nil
+	}
+	now := time.Now()
+	s.spent = slices.DeleteFunc(s.spent, func(t time.Time) bool { return now.Sub(t) >= time.Minute })
+	if len(s.spent) >= s.perMinute {
+		return &resource.Error{Kind: resource.RateLimited, Message: "too many requests", Until: s.spent[0].Add(time.Minute)}
+	}
+	for range requests {
+		s.spent = append(s.spent, now)
+	}
+	return nil
+}
+
+func (c simCloud) List(ctx context.Context, q resource.Query) (resource.Listing, error) {
+	if err := c.arrive(ctx, 1); err != nil {
+		return resource.Listing{}, err
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var l resource.Listing
 	c.lists++
-	c.cloud++
+	c.cloud += c.pages(q.Only)
 	err := c.boundary("list", func() error {
 		for _, id := range slices.Sorted(maps.Keys(c.things)) {
 			t := c.things[id]
@@ -190,6 +216,24 @@ func (c simCloud) List(_ context.Context, q resource.Query) (resource.Listing, e
 		return nil
 	})
 	return l, err
+}
+
+// pages is how many requests a list costs: each kind has its own, of 200 things a page.
+func (s *sim) pages(kinds []resource.Kind) int {
+	if len(kinds) == 0 {
+		kinds = []resource.Kind{resource.KindSSHKey, resource.KindNetwork, resource.KindFirewall, resource.KindServer, resource.KindLoadBalancer}
+	}
+	n := 0
+	for _, k := range kinds {
+		of := 0
+		for _, t := range s.things {
+			if t.found.Mark.Address.Kind() == k && t.gone.IsZero() {
+				of++
+			}
+		}
+		n += max(1, (of+199)/200)
+	}
+	return n
 }
 
 func (c simCloud) Read(_ context.Context, _ resource.Query, have resource.Found) (resource.Found, error) {
@@ -212,7 +256,10 @@ func (c simCloud) Read(_ context.Context, _ resource.Query, have resource.Found)
 	return f, err
 }
 
-func (c simCloud) Create(_ context.Context, call resource.Call) []resource.Result {
+func (c simCloud) Create(ctx context.Context, call resource.Call) []resource.Result {
+	if err := c.arrive(ctx, 1); err != nil {
+		return resource.Fail(call, err)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.cloud++
@@ -266,7 +313,10 @@ func (s *sim) setMembers(lb *thing, spec *resource.MembersSpec, call resource.Ca
 	}
 }
 
-func (c simCloud) Update(_ context.Context, call resource.Call) []resource.Result {
+func (c simCloud) Update(ctx context.Context, call resource.Call) []resource.Result {
+	if err := c.arrive(ctx, 1); err != nil {
+		return resource.Fail(call, err)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.cloud++
@@ -298,7 +348,10 @@ func (c simCloud) Update(_ context.Context, call resource.Call) []resource.Resul
 	return []resource.Result{{Address: item.Mark.Address, Found: &f}}
 }
 
-func (c simCloud) Delete(_ context.Context, call resource.Call) []resource.Result {
+func (c simCloud) Delete(ctx context.Context, call resource.Call) []resource.Result {
+	if err := c.arrive(ctx, 1); err != nil {
+		return resource.Fail(call, err)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.cloud++
@@ -324,7 +377,7 @@ func (s *sim) delete(id string) {
 		return
 	}
 	for _, user := range s.things {
-		if user.gone.IsZero() && slices.Contains(refsOf(user.found.Spec, resource.ModeFixed), t.found.Mark.Address) && len(s.of(t.found.Mark.Address)) == 1 {
+		if t.found.Mark.Address.Kind() != resource.KindServer && user.gone.IsZero() && slices.Contains(refsOf(user.found.Spec, resource.ModeFixed), t.found.Mark.Address) && len(s.of(t.found.Mark.Address)) == 1 {
 			s.wrong = append(s.wrong, fmt.Sprintf("%s is deleted before %s lets go", t.found.Mark.Address, user.found.Mark.Address))
 		}
 	}
@@ -645,7 +698,57 @@ func (d *desk) plan(ctx context.Context, w wish) (*Plan, Have, error) {
 		in.Wants = d.file.wants(in.Decision.Intent)
 	}
 	p, err := Make(in)
+	if err == nil {
+		d.sim.wrong = append(d.sim.wrong, disorder(p)...)
+	}
 	return p, have, err
+}
+
+// disorder tells what is wrong with a plan's graph: an id that is there twice, a need that comes
+// later, two steps at one address of which neither waits for the other.
+func disorder(p *Plan) []string {
+	var wrong []string
+	at := map[string]int{}
+	touched := map[resource.Address][]int{}
+	for i, s := range p.Steps {
+		if _, twice := at[s.ID]; twice {
+			wrong = append(wrong, "two steps are "+s.ID)
+		}
+		for _, n := range s.Needs {
+			if _, before := at[n]; !before {
+				wrong = append(wrong, s.ID+" needs "+n+", which comes later")
+			}
+		}
+		at[s.ID] = i
+		for _, item := range s.Items {
+			touched[item.Mark.Address] = append(touched[item.Mark.Address], i)
+		}
+	}
+	for a, steps := range touched {
+		for k := 1; k < len(steps); k++ {
+			if !reaches(p, at, steps[k], steps[k-1]) && a.Kind() != resource.KindServer && len(p.Steps[steps[k]].Items) == 1 {
+				wrong = append(wrong, fmt.Sprintf("%s and %s may run at once", p.Steps[steps[k-1]].ID, p.Steps[steps[k]].ID))
+			}
+		}
+	}
+	return wrong
+}
+
+// reaches reports whether a step waits for another, by way of its needs.
+func reaches(p *Plan, at map[string]int, from, to int) bool {
+	seen := map[int]bool{}
+	var visit func(i int) bool
+	visit = func(i int) bool {
+		if i == to {
+			return true
+		}
+		if seen[i] || i < to {
+			return false
+		}
+		seen[i] = true
+		return slices.ContainsFunc(p.Steps[i].Needs, func(n string) bool { return visit(at[n]) })
+	}
+	return visit(from)
 }
 
 // apply plans and walks. The memory is stored whenever the walk commits, and at the end unless the
@@ -709,3 +812,14 @@ func roundTrip(p *Plan) (*Plan, error) {
 }
 
 func newRandom(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 7)) }
+
+// intent is what a first apply intends.
+func (f file) intent() resource.Intent {
+	i := resource.Intent{Live: map[string]string{"www": f.groups[0]}, Releases: map[string]string{}}
+	for _, g := range f.groups {
+		if f.template {
+			i.Releases[g] = f.release
+		}
+	}
+	return i
+}
