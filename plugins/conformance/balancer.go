@@ -52,7 +52,7 @@ func membership(s *suite) {
 	three := servers(3)
 	s.send("update", "", three...)
 	s.send("update", "", three...)
-	s.send("update", "", three[2])
+	s.send("update", "", three[1], three[2])
 	s.send("update", "")
 	s.send("update", "", three[0], three[1])
 	for _, m := range s.of(membersAddress)[0].Facts.Members {

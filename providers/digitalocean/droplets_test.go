@@ -277,6 +277,7 @@ func TestWrongTokenIsToldAtConfigure(t *testing.T) {
 }
 
 func TestBurstLimitIsNotFelt(t *testing.T) {
+	t.Parallel()
 	h := start(t, func(s *cloud.Settings) {
 		s.Limits.Burst = 20
 		s.Limits.BurstWindow = cloud.Duration(2 * time.Second)

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"sync"
+	"time"
 
 	"github.com/digitalocean/godo"
 
@@ -69,8 +69,13 @@ func (m members) update(ctx context.Context, c resource.Call) []resource.Result 
 	})
 }
 
-// bring adds who is to be a member and then removes who is not, as far as they are ours. In the
-// phase of a switch in which the new ones only join, nobody is removed.
+// bring adds who is to be a member and then removes who is not, as far as they are ours.
+//
+// A new member gets no traffic until its checks have passed healthy_threshold times, and the API
+// does not tell when that is. So nobody leaves as long as only new ones would stay: the call is
+// busy until their checks have had their time. The droplet that a wanted server had before it was
+// replaced is left in altogether; it leaves when it is deleted, and members are not ready before
+// that can be. In the phases of a switch the core knows more: it has seen the new ones healthy.
 func (m members) bring(ctx context.Context, c resource.Call, item resource.Item, spec *resource.MembersSpec) (*resource.Found, error) {
 	balancer, ok := c.Peers[spec.LoadBalancer]
 	if !ok || balancer.ID == "" {
@@ -86,22 +91,34 @@ func (m members) bring(ctx context.Context, c resource.Call, item resource.Item,
 	}
 	around := aroundOf(c.Peers)
 	add, remove := missing(wanted, lb.DropletIDs), missing(m.dismissable(item, around, lb), wanted)
-	if c.Phase == "attach" {
-		remove = nil
+	before := predecessors(item, spec, remove)
+	switch c.Phase {
+	case "attach":
+		remove, before = nil, nil
+	case "":
+		remove = missing(remove, before)
+	default:
+		before = nil
 	}
-	if lb.Tag == "" && len(lb.DropletIDs)+len(add) > mostByID {
-		if err := m.goByTag(ctx, item, balancer.Mark, lb); err != nil {
-			return nil, err
-		}
-	}
-	if err := m.change(ctx, item, lb, add, true); err != nil {
+	if err := m.join(ctx, item, balancer.Mark, lb, add); err != nil {
 		return nil, err
+	}
+	expect := change{add: add}
+	if len(before) > 0 {
+		expect.until = time.Now().Add(checksOf(lb))
+	}
+	staying := missing(slices.Concat(lb.DropletIDs, add), remove)
+	if wait := m.expected.settling(lb.ID, staying); c.Phase == "" && len(remove) > 0 && len(wanted) > 0 && wait > 0 {
+		m.expected.note(lb.ID, expect)
+		return nil, &resource.Error{Kind: resource.Busy, Op: "remove droplets from load balancer", Address: item.Mark.Address,
+			Message: fmt.Sprintf("the new members' checks need another %s before the old ones may leave", wait.Round(time.Second))}
 	}
 	if err := m.change(ctx, item, lb, remove, false); err != nil {
 		return nil, err
 	}
-	if len(add)+len(remove) > 0 {
-		m.expected.note(lb.ID, add, remove)
+	expect.remove = remove
+	if len(add)+len(remove)+len(before) > 0 {
+		m.expected.note(lb.ID, expect)
 		if lb, _, err = m.api.LoadBalancers.Get(ctx, balancer.ID); err != nil {
 			return nil, fault("read load balancer", item.Mark.Address, err, reading)
 		}
@@ -109,6 +126,45 @@ func (m members) bring(ctx context.Context, c resource.Call, item resource.Item,
 	found := m.found(balancer.Mark, lb, around)
 	found.Mark = item.Mark
 	return &found, nil
+}
+
+// join adds droplets to a balancer. Beside others they are new until their checks have had their
+// time.
+func (m members) join(ctx context.Context, item resource.Item, balancer resource.Mark, lb *godo.LoadBalancer, add []int) error {
+	if lb.Tag == "" && len(lb.DropletIDs)+len(add) > mostByID {
+		if err := m.goByTag(ctx, item, balancer, lb); err != nil {
+			return err
+		}
+	}
+	if err := m.change(ctx, item, lb, add, true); err != nil {
+		return err
+	}
+	if len(lb.DropletIDs) > 0 {
+		m.expected.joined(lb.ID, add, time.Now().Add(checksOf(lb)))
+	}
+	return nil
+}
+
+// predecessors are those to be removed that wanted servers had before they were replaced.
+func predecessors(item resource.Item, spec *resource.MembersSpec, remove []int) []int {
+	if item.Have == nil {
+		return nil
+	}
+	var ids []int
+	for _, member := range item.Have.Facts.Members {
+		id, err := strconv.Atoi(member.ID)
+		if err == nil && slices.Contains(remove, id) && slices.Contains(spec.Servers, member.Server) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// checksOf is how long a balancer takes to send traffic to a new member that is healthy: its
+// checks, the last answer, and one more for the moment at which it learns of the member.
+func checksOf(lb *godo.LoadBalancer) time.Duration {
+	h := cmp.Or(lb.HealthCheck, &godo.HealthCheck{CheckIntervalSeconds: defaultCheck.Interval, HealthyThreshold: defaultCheck.Healthy, ResponseTimeoutSeconds: defaultCheck.Timeout})
+	return time.Duration(h.CheckIntervalSeconds*(h.HealthyThreshold+1)+h.ResponseTimeoutSeconds) * time.Second
 }
 
 // dropletsOf are the droplets of all servers that a spec names. A draining one stays a member:
@@ -232,38 +288,4 @@ func (m members) read(ctx context.Context, q resource.Query, have resource.Found
 	found := m.found(balancer, lb, a)
 	found.Mark = have.Mark
 	return found, nil
-}
-
-// expected remembers what changes of members are to show until they do: a balancer that goes by
-// tag learns of a change a while later. It is safe for concurrent use.
-type expected struct {
-	mu      sync.Mutex
-	changes map[string]change
-}
-
-type change struct{ add, remove []int }
-
-// note remembers the last change of a balancer's members.
-func (e *expected) note(balancer string, add, remove []int) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.changes == nil {
-		e.changes = map[string]change{}
-	}
-	e.changes[balancer] = change{add, remove}
-}
-
-// met reports whether the balancer's droplets show its last change. Once they did, it is forgotten.
-func (e *expected) met(balancer string, droplets []int) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	c, ok := e.changes[balancer]
-	if !ok {
-		return true
-	}
-	if len(missing(c.add, droplets)) > 0 || len(missing(c.remove, droplets)) < len(c.remove) {
-		return false
-	}
-	delete(e.changes, balancer)
-	return true
 }

@@ -119,8 +119,31 @@ func TestForeignMemberIsLeftAlone(t *testing.T) {
 	}
 }
 
-// While a server is replaced, it is a member only by its new droplet.
-func TestOldGenerationIsNotTheMember(t *testing.T) {
+// [0] to [1] at once: the new one joins, and the old one leaves when the new one's checks have had
+// their time, but not before.
+func TestNobodyLeavesWhileOnlyNewOnesWouldStay(t *testing.T) {
+	t.Parallel()
+	h := start(t)
+	h.create(servers("blue", h.serverSpec("blue"), 0, 1))
+	lb := h.balancerSpec(2)
+	lb.HealthCheck.Interval, lb.HealthCheck.Timeout, lb.HealthCheck.Healthy = 3, 3, 2
+	h.create(h.call(resource.LoadBalancer("www"), lb))
+	h.send(0)
+	spec := &resource.MembersSpec{LoadBalancer: resource.LoadBalancer("www"), Servers: []resource.Address{resource.Server("blue", 1)}}
+	began := time.Now()
+	r := h.provider.Update(t.Context(), h.call(resource.MembersOf("www"), spec, "servers"))[0]
+	if resource.KindOf(r.Err) != resource.Busy || len(h.behind()) != 2 {
+		t.Errorf("want busy and both behind it, have %v, %v", r.Err, h.behind())
+	}
+	h.send(1)
+	if took := time.Since(began); took < 9*time.Second {
+		t.Errorf("the old one left after %s", took)
+	}
+}
+
+// While a server is replaced, it is a member only by its new droplet; the old one stays behind the
+// balancer until the checks of the new one have had their time, and is then deleted.
+func TestOldGenerationStaysUntilItIsDeleted(t *testing.T) {
 	h := start(t)
 	spec := h.serverSpec("blue")
 	h.create(servers("blue", spec, 0))
@@ -131,23 +154,38 @@ func TestOldGenerationIsNotTheMember(t *testing.T) {
 	if r := h.provider.Create(t.Context(), next)[0]; r.Err != nil {
 		t.Fatal(r.Err)
 	}
-	l, err := h.provider.List(t.Context(), resource.Query{Stack: stack})
-	if err != nil {
-		t.Fatal(err)
-	}
-	peers := map[resource.Address]resource.Found{}
-	for _, f := range l.Found {
-		if peers[f.Mark.Address].Mark.Generation < f.Mark.Generation {
-			peers[f.Mark.Address] = f
-		}
-	}
+	peers := h.newest()
 	members := peers[resource.MembersOf("www")]
 	if have := members.Spec.(*resource.MembersSpec).Servers; len(have) != 0 || len(members.Facts.Members) != 1 {
 		t.Errorf("with the old droplet behind it alone: %v, %v", have, members.Facts.Members)
 	}
 	want := &resource.MembersSpec{LoadBalancer: resource.LoadBalancer("www"), Servers: []resource.Address{resource.Server("blue", 0)}}
 	c := resource.Call{Stack: stack, Peers: peers, Items: []resource.Item{{Mark: mark(resource.MembersOf("www")), Spec: want, Have: &members, Changed: []string{"servers"}}}}
-	if r := h.provider.Update(t.Context(), c)[0]; r.Err != nil || len(r.Found.Facts.Members) != 1 || r.Found.Facts.Members[0].ID != peers[resource.Server("blue", 0)].ID {
+	if r := h.provider.Update(t.Context(), c)[0]; r.Err != nil || len(r.Found.Facts.Members) != 2 || r.Found.Ready {
 		t.Errorf("after the update: %+v", r)
 	}
+	members = h.newest()[resource.MembersOf("www")]
+	if have := members.Spec.(*resource.MembersSpec).Servers; len(have) != 1 || members.Ready {
+		t.Errorf("with both behind it: %v, ready %v", have, members.Ready)
+	}
+	c.Phase, c.Items[0].Have = "detach", &members
+	if r := h.provider.Update(t.Context(), c)[0]; r.Err != nil || len(r.Found.Facts.Members) != 1 || r.Found.Facts.Members[0].ID != peers[resource.Server("blue", 0)].ID {
+		t.Errorf("after they were detached: %+v", r)
+	}
+}
+
+// newest is what is listed, of each address the newest generation.
+func (h *harness) newest() map[resource.Address]resource.Found {
+	h.Helper()
+	l, err := h.provider.List(h.Context(), resource.Query{Stack: stack})
+	if err != nil {
+		h.Fatal(err)
+	}
+	found := map[resource.Address]resource.Found{}
+	for _, f := range l.Found {
+		if found[f.Mark.Address].Mark.Generation < f.Mark.Generation {
+			found[f.Mark.Address] = f
+		}
+	}
+	return found
 }
