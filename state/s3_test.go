@@ -130,7 +130,7 @@ func serveObjects(t *testing.T, o *objects) string {
 func TestBucketOnAPaperServer(t *testing.T) {
 	place := serveObjects(t, &objects{})
 	var places atomic.Int32
-	storetest.Run(t, func(t *testing.T) storetest.Place {
+	storetest.Quick(t, func(t *testing.T) storetest.Place {
 		return storetest.URL(t, strings.Replace(place, "shop", fmt.Sprintf("team/shop-%d", places.Add(1)), 1))
 	})
 }

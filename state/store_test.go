@@ -21,7 +21,7 @@ func TestLocalStore(t *testing.T) {
 }
 
 func TestMemoryStore(t *testing.T) {
-	storetest.Run(t, func(*testing.T) storetest.Place {
+	storetest.Quick(t, func(*testing.T) storetest.Place {
 		store := state.Memory()
 		return storetest.Place{Open: func() state.Store { return store }}
 	})

@@ -48,10 +48,17 @@ func URL(t *testing.T, url string) Place {
 
 // Run proves the store that has the places which fresh returns.
 func Run(t *testing.T, fresh func(t *testing.T) Place) {
-	tests := []struct {
-		name string
-		test func(t *testing.T, place Place)
-	}{
+	Quick(t, fresh)
+	run(t, fresh, []test{
+		{"a store that fails in the middle of a commit", testFailsInMiddle},
+		{"a frozen holder cannot commit", testFrozen},
+		{"a frozen holder cannot make the first commit", testFrozenFirst},
+	})
+}
+
+// Quick is Run without the tests in which a lease has to run out.
+func Quick(t *testing.T, fresh func(t *testing.T) Place) {
+	run(t, fresh, []test{
 		{"a number is given once", testPutIfAbsent},
 		{"bytes come back as they were", testBytes},
 		{"numbers are listed in order", testList},
@@ -63,12 +70,17 @@ func Run(t *testing.T, fresh func(t *testing.T) Place) {
 		{"sessions take turns", testTurns},
 		{"lost answers do no harm", testLostAnswers},
 		{"a store that fails now and then", testFlaky},
-		{"a store that fails in the middle of a commit", testFailsInMiddle},
-		{"a frozen holder cannot commit", testFrozen},
-		{"a frozen holder cannot make the first commit", testFrozenFirst},
 		{"pruning keeps the chain", testPrune},
 		{"kill -9", testKill},
-	}
+	})
+}
+
+type test struct {
+	name string
+	test func(t *testing.T, place Place)
+}
+
+func run(t *testing.T, fresh func(t *testing.T) Place, tests []test) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
