@@ -45,6 +45,11 @@ func labUp(t *terminal, dir *string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "up", Short: "Start the lab in the background", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.Servers == lab.Containers {
+				if err := lab.Prepare(cmd.Context(), func(line string) { t.say("lab: %s", line) }); err != nil {
+					return err
+				}
+			}
 			t.say("starting the lab in %s (%s)", *dir, o.Servers)
 			if err := lab.Up(cmd.Context(), *dir, o); err != nil {
 				return err
