@@ -89,7 +89,7 @@ func (m *maker) changeOf(v *verdict, mv *move) Change {
 		price := v.want.Price
 		c.After = &price
 	}
-	if v.exists && v.act != Create {
+	if v.want.Provider != "" && v.exists && v.act != Create {
 		c.Before = m.cost(v.want.Address)
 	}
 	return c

@@ -18,9 +18,9 @@ const stackID = resource.StackID("shop-k3v9qd")
 // sim is a cloud with its hosts, in memory, in which faults happen where a test wants them.
 type sim struct {
 	mu     sync.Mutex
-	things map[string]*thing // by id
-	hosts  map[string]*host  // by server id
-	next   int
+	things map[string]*thing        // by id
+	hosts  map[string]*host         // by server id
+	made   map[resource.Address]int // how many were ever made
 
 	boot, lag time.Duration
 	latency   time.Duration // of a cloud call
@@ -65,7 +65,7 @@ type host struct {
 
 func newSim() *sim {
 	return &sim{
-		things: map[string]*thing{}, hosts: map[string]*host{}, boot: 2 * time.Second, refuse: map[string]int{}, unasked: map[resource.Address]string{},
+		things: map[string]*thing{}, hosts: map[string]*host{}, made: map[resource.Address]int{}, boot: 2 * time.Second, refuse: map[string]int{}, unasked: map[resource.Address]string{},
 		badRelease: map[string]bool{}, badPhase: map[string]string{}, random: rand.New(rand.NewPCG(1, 2)),
 		schema: resource.Schema{Name: "sim", Batch: map[resource.Kind]int{resource.KindServer: 10}, DeleteByTag: true},
 	}
@@ -284,9 +284,9 @@ func (s *sim) create(item resource.Item, call resource.Call) resource.Found {
 		s.setMembers(lb, item.Spec.(*resource.MembersSpec), call)
 		return s.membersOf(lb)
 	}
-	s.next++
+	s.made[a]++
 	now := time.Now()
-	t := &thing{ready: now, shown: now.Add(s.lag), found: resource.Found{Mark: item.Mark, ID: fmt.Sprintf("%s-%d", a.Kind(), s.next), Spec: resource.Clone(item.Spec), Created: now}}
+	t := &thing{ready: now, shown: now.Add(s.lag), found: resource.Found{Mark: item.Mark, ID: fmt.Sprintf("%s-%s-%d.%d", a.Kind(), a.Name, a.Index, s.made[a]), Spec: resource.Clone(item.Spec), Created: now}}
 	for _, f := range resource.Fields(item.Spec) {
 		if f.Mode != resource.ModeMemo && f.Mode != resource.ModeInitial {
 			t.found.Observed = append(t.found.Observed, f.Name)
@@ -294,7 +294,7 @@ func (s *sim) create(item resource.Item, call resource.Call) resource.Found {
 	}
 	if k := a.Kind(); k == resource.KindServer || k == resource.KindLoadBalancer {
 		t.ready = now.Add(s.boot)
-		t.found.Facts.PublicIP = fmt.Sprintf("192.0.2.%d", s.next)
+		t.found.Facts.PublicIP = fmt.Sprintf("192.0.2.%d", 1+a.Index)
 	}
 	s.things[t.found.ID] = t
 	s.tags = true
