@@ -24,9 +24,12 @@ func (b balancers) found(m resource.Mark, lb *godo.LoadBalancer, a around) resou
 	}
 	f := resource.Found{
 		Mark: m, Provider: b.alias, ID: lb.ID, Created: moment(lb.Created), Spec: spec,
-		Observed: []string{"listeners", "health_check", "sticky", "redirect_http", "proxy_protocol"},
+		Observed: []string{"health_check", "sticky", "redirect_http", "proxy_protocol"},
 		Facts:    resource.Facts{Status: lb.Status, PublicIP: lb.IP},
 		Ready:    lb.Status == "active" && lb.IP != "",
+	}
+	if nameCertificates(spec.Listeners, lb.ForwardingRules, a.certificates) {
+		f.Observed = append(f.Observed, "listeners")
 	}
 	if lb.HTTPIdleTimeoutSeconds != nil {
 		spec.IdleTimeout = int(*lb.HTTPIdleTimeoutSeconds)
@@ -54,8 +57,12 @@ func (b balancers) create(ctx context.Context, c resource.Call) []resource.Resul
 		if !ok {
 			return nil, wrongSpec(item)
 		}
+		certificates, err := b.certificateIDs(ctx, c, item, spec)
+		if err != nil {
+			return nil, err
+		}
 		r := &godo.LoadBalancerRequest{Name: item.Mark.Encode(), Region: spec.Region}
-		if err := fill(r, spec, specFields); err != nil {
+		if err := fill(r, spec, specFields, certificates); err != nil {
 			return nil, err
 		}
 		if !spec.Network.IsZero() {
@@ -96,13 +103,26 @@ func (b balancers) update(ctx context.Context, c resource.Call) []resource.Resul
 		if err != nil {
 			return item.Have, fault("read load balancer", item.Mark.Address, err, reading)
 		}
+		var certificates map[int]string
+		if slices.Contains(item.Changed, "listeners") {
+			if certificates, err = b.certificateIDs(ctx, c, item, spec); err != nil {
+				return item.Have, err
+			}
+		}
 		r := requestOf(lb)
-		if err := fill(r, spec, item.Changed); err != nil {
+		if err := fill(r, spec, item.Changed, certificates); err != nil {
 			return item.Have, err
 		}
+		before := certified(lb.ForwardingRules)
 		lb, _, err = b.api.LoadBalancers.Update(ctx, id, r)
 		if err != nil {
 			return item.Have, fault("update load balancer", item.Mark.Address, err, repeatable)
+		}
+		if before && slices.Contains(item.Changed, "listeners") {
+			of := func(m resource.Mark) bool { return m == item.Mark }
+			if err := b.dropCertificates(ctx, of, usedCertificates(lb.ForwardingRules)); err != nil {
+				return item.Have, err
+			}
 		}
 		found := b.found(item.Mark, lb, aroundOf(c.Peers))
 		return &found, nil
@@ -116,7 +136,13 @@ func (b balancers) remove(ctx context.Context, c resource.Call) []resource.Resul
 			return nil, err
 		}
 		_, err = b.api.LoadBalancers.Delete(ctx, id)
-		return nil, deleted("delete load balancer", item, err)
+		if err = deleted("delete load balancer", item, err); err != nil {
+			return nil, err
+		}
+		if spec, ok := item.Have.Spec.(*resource.LoadBalancerSpec); ok && !slices.ContainsFunc(spec.Listeners, secure) {
+			return nil, nil
+		}
+		return nil, b.dropCertificates(ctx, func(m resource.Mark) bool { return m == item.Mark }, nil)
 	})
 }
 
@@ -129,7 +155,15 @@ func (b balancers) read(ctx context.Context, q resource.Query, have resource.Fou
 	if len(a.networks) == 0 {
 		a.networks = nil
 	}
+	if a.certificates, err = b.lookUpCertificates(ctx, *lb); err != nil {
+		return have, err
+	}
 	return b.found(have.Mark, lb, a), nil
+}
+
+// secure reports whether a listener ends TLS at the balancer.
+func secure(l resource.Listener) bool {
+	return !l.TLSPassthrough && (l.Protocol == "https" || l.Protocol == "http2" || l.Protocol == "http3")
 }
 
 // requestOf is the request that changes nothing about a balancer. godo's own leaves pairs in it
@@ -148,15 +182,16 @@ func requestOf(lb *godo.LoadBalancer) *godo.LoadBalancerRequest {
 // specFields are the fields of a balancer's spec that a request holds.
 var specFields = []string{"listeners", "health_check", "sticky", "redirect_http", "proxy_protocol", "idle_timeout", "options"}
 
-// fill sets in a request the fields of a spec that are named.
-func fill(r *godo.LoadBalancerRequest, spec *resource.LoadBalancerSpec, fields []string) error {
+// fill sets in a request the fields of a spec that are named; certificates are the ids by port.
+func fill(r *godo.LoadBalancerRequest, spec *resource.LoadBalancerSpec, fields []string, certificates map[int]string) error {
 	for _, field := range fields {
 		switch field {
 		case "listeners":
 			r.ForwardingRules = nil
 			for _, l := range spec.Listeners {
 				r.ForwardingRules = append(r.ForwardingRules, godo.ForwardingRule{
-					EntryProtocol: l.Protocol, EntryPort: l.Port, TargetProtocol: l.TargetProtocol, TargetPort: l.TargetPort, TlsPassthrough: l.TLSPassthrough,
+					EntryProtocol: l.Protocol, EntryPort: l.Port, TargetProtocol: l.TargetProtocol, TargetPort: l.TargetPort,
+					TlsPassthrough: l.TLSPassthrough, CertificateID: certificates[l.Port],
 				})
 			}
 		case "health_check":

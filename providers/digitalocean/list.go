@@ -18,6 +18,8 @@ type around struct {
 	networks  map[string]resource.Address
 	balancers map[string]resource.Address
 	servers   map[int]sighting
+
+	certificates map[string]string // names by id
 }
 
 // sighting is a droplet of ours. While a server is replaced there are two for its address.
@@ -51,6 +53,8 @@ type seen struct {
 	droplets  []godo.Droplet
 	firewalls []godo.Firewall
 	balancers []godo.LoadBalancer
+
+	certificates map[string]string // names by id, where a balancer of ours uses any
 }
 
 // List asks once for each kind, all at the same time.
@@ -80,7 +84,10 @@ func (p *Provider) List(ctx context.Context, q resource.Query) (resource.Listing
 			return err
 		}),
 		"balancers": when(asked(resource.KindLoadBalancer, resource.KindMembers), func(ctx context.Context, s *seen) (err error) {
-			s.balancers, err = balancers{p}.list(ctx)
+			if s.balancers, err = (balancers{p}).list(ctx); err != nil {
+				return err
+			}
+			s.certificates, err = balancers{p}.lookUpCertificates(ctx, ofStack(s.balancers, q)...)
 			return err
 		}),
 	})
@@ -164,6 +171,14 @@ func (p *Provider) listing(ctx context.Context, q resource.Query, s *seen) resou
 	return resource.Listing{Found: found}
 }
 
+// ofStack are the balancers that a query asks for.
+func ofStack(list []godo.LoadBalancer, q resource.Query) []godo.LoadBalancer {
+	return slices.DeleteFunc(slices.Clone(list), func(lb godo.LoadBalancer) bool {
+		_, ok := ours(lb.Name, q, resource.KindLoadBalancer)
+		return !ok
+	})
+}
+
 // latestBirths is how many droplets that are late to be born are asked why, in one List.
 const latestBirths = 5
 
@@ -199,6 +214,7 @@ func (s *seen) around(q resource.Query) around {
 			a.networks[v.ID] = m.Address
 		}
 	}
+	a.certificates = s.certificates
 	if s.balancers == nil && len(a.balancers) == 0 {
 		a.balancers = nil
 	}

@@ -81,9 +81,13 @@ func (p *Provider) tagDroplets(ctx context.Context, a resource.Address, tag stri
 	return nil
 }
 
-// Retire deletes the tags of a stack that nothing carries any more.
+// Retire deletes the tags of a stack that nothing carries any more, and the certificates that no
+// balancer uses any more.
 func (p *Provider) Retire(ctx context.Context, stack resource.StackID) error {
 	if _, err := p.keeper(resource.KindServer); err != nil {
+		return err
+	}
+	if err := (balancers{p}).dropCertificates(ctx, func(m resource.Mark) bool { return m.Stack == stack }, nil); err != nil {
 		return err
 	}
 	tags, err := all(ctx, "tags", func(t godo.Tag) string { return t.Name }, p.api.Tags.List)
