@@ -3,24 +3,35 @@ package storetest
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/cloudship/cloudship/state"
 )
 
-const childVariable = "CLOUDSHIP_STORETEST_URL"
+// What a process is told that a test starts: the place, and whether to take
+// turns rather than to commit until it is killed.
+const (
+	childVariable = "CLOUDSHIP_STORETEST_URL"
+	turnsVariable = "CLOUDSHIP_STORETEST_TURNS"
+)
 
-// Main runs the tests, or, started by one of them, the process that is killed.
+// Main runs the tests, or, started by one of them, the process that it wants.
 func Main(m *testing.M) {
 	url := os.Getenv(childVariable)
 	if url == "" {
 		os.Exit(m.Run())
 	}
-	if err := commitForever(context.Background(), url); err != nil {
+	play := commitForever
+	if os.Getenv(turnsVariable) != "" {
+		play = takeTurns
+	}
+	if err := play(context.Background(), url); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -37,11 +48,9 @@ func commitForever(ctx context.Context, url string) error {
 	if err != nil {
 		return err
 	}
-	var n int
-	if head := s.Head().Snapshot; head != nil {
-		if _, err := fmt.Sscanf(string(head.Body), `{"count":%d}`, &n); err != nil {
-			return err
-		}
+	n, err := countOf(s)
+	if err != nil {
+		return err
 	}
 	fmt.Println(n)
 	for {
@@ -54,6 +63,68 @@ func commitForever(ctx context.Context, url string) error {
 			return err
 		}
 		fmt.Println(n)
+	}
+}
+
+// countOf reads what count wrote into the head; 0 if nothing did.
+func countOf(s *state.Session) (n int, err error) {
+	if head := s.Head().Snapshot; head != nil {
+		_, err = fmt.Sscanf(string(head.Body), `{"count":%d}`, &n)
+	}
+	return n, err
+}
+
+// turns is how many sessions each of the racing processes has.
+const turns = 4
+
+// takeTurns adds one in each of several sessions.
+func takeTurns(ctx context.Context, url string) error {
+	store, err := state.Open(ctx, url)
+	if err != nil {
+		return err
+	}
+	for range turns {
+		s, err := state.Begin(ctx, store, state.Options{Command: "apply", Wait: patience})
+		if err != nil {
+			return err
+		}
+		n, err := countOf(s)
+		if err == nil {
+			err = s.Commit(ctx, count(n))
+		}
+		if err == nil {
+			err = s.CommitClosing(ctx, count(n+1))
+		}
+		if err = errors.Join(err, s.Close(ctx)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// testProcesses has processes race for the lease. None of their work is lost.
+func testProcesses(t *testing.T, place Place) {
+	if place.URL == "" {
+		return // no other process can open it
+	}
+	const processes = 3
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for range processes {
+		all.Go(func() {
+			child := exec.CommandContext(t.Context(), self)
+			child.Env = append(os.Environ(), childVariable+"="+place.URL, turnsVariable+"=1")
+			if out, err := child.CombinedOutput(); err != nil {
+				t.Errorf("%v: %s", err, out)
+			}
+		})
+	}
+	all.Wait()
+	if !t.Failed() {
+		holds(t, place.Open(), processes*turns)
 	}
 }
 

@@ -71,6 +71,7 @@ func Quick(t *testing.T, fresh func(t *testing.T) Place) {
 		{"lost answers do no harm", testLostAnswers},
 		{"a store that fails now and then", testFlaky},
 		{"pruning keeps the chain", testPrune},
+		{"processes race", testProcesses},
 		{"kill -9", testKill},
 	})
 }
