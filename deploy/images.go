@@ -59,7 +59,7 @@ func (d *releases) pull(ctx context.Context, e *engine, image template.Image, sa
 	} else if !errdefs.IsNotFound(err) {
 		return "", fmt.Errorf("look for image %s: %w", name, err)
 	}
-	auth, err := d.auth(ctx, name)
+	auth, err := RegistryAuth(ctx, d.options.Auths, name)
 	if err != nil {
 		return "", err
 	}
@@ -85,9 +85,9 @@ func pullError(name string, err error) error {
 	return wrapped
 }
 
-// auth is the header with the credentials for an image's registry, empty for none.
-func (d *releases) auth(ctx context.Context, name string) (string, error) {
-	if d.options.Auths == nil {
+// RegistryAuth is the header with the credentials for an image's registry, empty for none.
+func RegistryAuth(ctx context.Context, auths Auths, name string) (string, error) {
+	if auths == nil {
 		return "", nil
 	}
 	named, err := reference.ParseNormalizedNamed(name)
@@ -95,7 +95,7 @@ func (d *releases) auth(ctx context.Context, name string) (string, error) {
 		return "", fmt.Errorf("image %s: %w", name, err)
 	}
 	host := reference.Domain(named)
-	user, password, err := d.options.Auths(ctx, host)
+	user, password, err := auths(ctx, host)
 	if err != nil || user == "" && password == "" {
 		return "", err
 	}

@@ -11,16 +11,17 @@ import (
 
 // Options are what the drivers need to know of the stack.
 type Options struct {
-	Stack   resource.StackID
-	Keys    remote.Keys // all SSH keys of the stack
-	User    string      // who logs in on servers; empty is root
-	Dir     string      // the stack's folder: where test commands run
-	Cache   string      // folder for image layers that are handed over
-	Auths   Auths
-	Local   func(ctx context.Context) (*client.Client, error) // the Docker engine on this machine
-	Keep    int                                               // releases that a server keeps; 0: five
-	Environ []string                                          // of test commands
-	Probe   bool                                              // false: --no-probe
+	Stack     resource.StackID
+	Keys      remote.Keys // all SSH keys of the stack
+	User      string      // who logs in on servers; empty is root
+	Dir       string      // the stack's folder: where test commands run
+	Cache     string      // folder for image layers that are handed over
+	Auths     Auths
+	Externals map[string]string                                 // existing services by name: host and port, tried from every server before a release
+	Local     func(ctx context.Context) (*client.Client, error) // the Docker engine on this machine
+	Keep      int                                               // releases that a server keeps; 0: five
+	Environ   []string                                          // of test commands
+	Probe     bool                                              // false: --no-probe
 }
 
 // Auths gives the credentials for a registry, by its host name.

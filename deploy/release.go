@@ -59,6 +59,9 @@ func (d *releases) put(ctx context.Context, c resource.Call, item resource.Item,
 		return nil, err
 	}
 	defer func() { _ = e.Close() }()
+	if err := reachable(ctx, host, d.options.Externals); err != nil {
+		return nil, err
+	}
 	images, err := d.fetchImages(ctx, e, document, say)
 	if err != nil {
 		return nil, err

@@ -11,11 +11,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
+	"github.com/hashicorp/hcl/v2"
 	"github.com/moby/moby/client"
 
 	"github.com/cloudship/cloudship/plan"
@@ -49,9 +51,7 @@ type Options struct {
 	Event    func(plan.Event) // what goes on with resources; may be nil
 	Say      func(string)     // what else goes on, a line at a time; may be nil
 	Warn     func(string)     // what the user should know; may be nil
-	Stderr   interface {      // what plugins say; may be nil
-		Write([]byte) (int, error)
-	}
+	Stderr   io.Writer        // what plugins say; may be nil
 }
 
 // Session is one stack opened: its file understood, its state read. Providers and servers are
@@ -73,13 +73,23 @@ type Session struct {
 	local   *client.Client
 	lease   *state.Session
 	secrets map[string]string // values by digest, for calls
+	built   map[string]built  // by build block, once they were made
 }
 
 // DiagnosticsError is what is wrong with the stack file.
 type DiagnosticsError struct {
-	Stack *stack.Stack
-	Print func(w interface{ Write([]byte) (int, error) }, color bool) error
-	err   error
+	Stack       *stack.Stack
+	Diagnostics hcl.Diagnostics
+	err         error
+}
+
+func newDiagnosticsError(s *stack.Stack, diags hcl.Diagnostics) *DiagnosticsError {
+	return &DiagnosticsError{Stack: s, Diagnostics: diags, err: diags}
+}
+
+// Print writes the diagnostics for people, with the lines of the file that they are about.
+func (e *DiagnosticsError) Print(w io.Writer, color bool) error {
+	return stack.Print(w, e.Diagnostics, e.Stack.Sources(), color)
 }
 
 func (e *DiagnosticsError) Error() string { return e.err.Error() }
@@ -94,9 +104,7 @@ func Load(o Options) (*stack.Stack, error) {
 		o.Redactor.Add(s.Secrets()...)
 	}
 	if diags.HasErrors() {
-		return s, &DiagnosticsError{Stack: s, err: diags, Print: func(w interface{ Write([]byte) (int, error) }, color bool) error {
-			return stack.Print(w, diags, s.Sources(), color)
-		}}
+		return s, newDiagnosticsError(s, diags)
 	}
 	return s, nil
 }

@@ -38,7 +38,12 @@ func (s *Session) openHosts() error {
 	if err != nil {
 		return err
 	}
+	externals, err := s.externals()
+	if err != nil {
+		return err
+	}
 	s.hosts = deploy.Open(deploy.Options{
+		Externals: externals,
 		Stack: s.id, Keys: keys, Dir: s.options.Dir, Cache: cache(), Auths: s.auth, Local: s.engine,
 		Keep: s.options.Keep, Probe: !s.options.NoProbe, Environ: s.options.Environ,
 	})

@@ -9,7 +9,6 @@ import (
 
 	"github.com/cloudship/cloudship/plugins"
 	"github.com/cloudship/cloudship/resource"
-	"github.com/cloudship/cloudship/stack"
 	"github.com/cloudship/cloudship/template"
 )
 
@@ -24,9 +23,7 @@ func (s *Session) checkOptions() error {
 	if !all.HasErrors() {
 		return nil
 	}
-	return &DiagnosticsError{Stack: s.stack, err: all, Print: func(w interface{ Write([]byte) (int, error) }, color bool) error {
-		return stack.Print(w, all, s.stack.Sources(), color)
-	}}
+	return newDiagnosticsError(s.stack, all)
 }
 
 // external finds a provider that is no part of this program, pinned in the stack's lock file.

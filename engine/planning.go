@@ -79,6 +79,9 @@ func (s *Session) Plan(ctx context.Context, r Request) (*plan.Plan, error) {
 	s.have = have
 	p.Stack = s.id
 	p.Seen = fingerprints(have)
+	if err := s.checkExternals(ctx, p, have); err != nil {
+		return p, err
+	}
 	return p, s.preflight(ctx, p, have)
 }
 
@@ -180,13 +183,13 @@ func freeze(want resource.Spec, record resource.Record) {
 	w, ok := want.(*resource.ServerSpec)
 	if !ok {
 		if lb, ok := want.(*resource.LoadBalancerSpec); ok {
-			if old, ok := record.Want.(*resource.LoadBalancerSpec); ok && lb.Region == "" {
+			if old, ok := last(record).(*resource.LoadBalancerSpec); ok && lb.Region == "" {
 				lb.Region = old.Region
 			}
 		}
 		return
 	}
-	old, ok := record.Want.(*resource.ServerSpec)
+	old, ok := last(record).(*resource.ServerSpec)
 	if !ok {
 		return
 	}
@@ -200,6 +203,14 @@ func freeze(want resource.Spec, record resource.Record) {
 	if w.Image == old.Image {
 		w.ImageID = old.ImageID
 	}
+}
+
+// last is what a resource was last brought to, or, where the state was lost, what was seen of it.
+func last(record resource.Record) resource.Spec {
+	if record.Want == nil {
+		return record.Found.Spec
+	}
+	return record.Want
 }
 
 // resolve lets each provider complete its specs. Errors get the place in the stack file.
@@ -240,8 +251,8 @@ func (s *Session) costs(ctx context.Context, memory resource.Memory) map[resourc
 	costs := map[resource.Address]resource.Price{}
 	wishes := map[string][]resource.Wish{}
 	for a, r := range memory.Records {
-		if r.Want != nil && r.Provider != "" && s.clouds[r.Provider] != nil {
-			wishes[r.Provider] = append(wishes[r.Provider], resource.Wish{Address: a, Spec: r.Want})
+		if spec := last(r); spec != nil && r.Provider != "" && s.clouds[r.Provider] != nil {
+			wishes[r.Provider] = append(wishes[r.Provider], resource.Wish{Address: a, Spec: spec})
 		}
 	}
 	for alias, list := range wishes {

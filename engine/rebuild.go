@@ -87,7 +87,7 @@ func (s *Session) search(ctx context.Context) ([]resource.Found, error) {
 // works counts, the others are on their way out.
 func remember(m *resource.Memory, f resource.Found) {
 	a := f.Mark.Address
-	record := resource.Record{Found: f, Want: resource.Clone(f.Spec)}
+	record := resource.Record{Found: f} // what it was brought to is not known beyond what was observed
 	old, ok := m.Records[a]
 	switch {
 	case !ok:

@@ -20,6 +20,9 @@ import (
 // Images are built first.
 func (s *Session) candidates(ctx context.Context) (map[string]resource.ReleaseEntry, error) {
 	entries := map[string]resource.ReleaseEntry{}
+	if err := s.builds(ctx); err != nil {
+		return nil, err
+	}
 	commit := commitOf(ctx, s.options.Dir)
 	var errs []error
 	for _, t := range s.stack.Templates {
@@ -32,6 +35,12 @@ func (s *Session) candidates(ctx context.Context) (map[string]resource.ReleaseEn
 			continue
 		}
 		entry.Commit = commit
+		for _, l := range s.stack.LateOf(t.Name) {
+			if one, ok := s.built[l.Build]; ok {
+				entry.Tags = append(entry.Tags, one.tags...)
+				entry.Commit = or(one.commit, commit)
+			}
+		}
 		entries[t.Name] = *entry
 	}
 	return entries, errors.Join(errs...)
@@ -55,8 +64,8 @@ func (s *Session) render(ctx context.Context, t *stack.Template) (*resource.Rele
 	for _, w := range rendered.Warnings {
 		s.warn("%s", w.Text())
 	}
-	if err := s.fits(t, rendered.Release); err != nil {
-		return nil, err
+	if errs := misfits(s.stack, t, rendered.Release); len(errs) > 0 {
+		return nil, errors.Join(errs...)
 	}
 	for _, digest := range rendered.Sensitive {
 		s.options.Redactor.Add(rendered.Secrets[digest])
@@ -80,15 +89,16 @@ func (s *Session) render(ctx context.Context, t *stack.Template) (*resource.Rele
 
 // inputs evaluates a template's inputs with what is known of the world.
 func (s *Session) inputs(t *stack.Template) (map[string]template.Input, error) {
-	facts := stack.Facts{Found: map[resource.Address]resource.Found{}}
+	facts := stack.Facts{Found: map[resource.Address]resource.Found{}, Images: map[string]string{}}
+	for name, one := range s.built {
+		facts.Images[name] = one.image
+	}
 	for a, r := range s.Memory().Records {
 		facts.Found[a] = r.Found
 	}
 	values, diags := s.stack.Inputs(t.Name, facts)
 	if diags.HasErrors() {
-		return nil, &DiagnosticsError{Stack: s.stack, err: diags, Print: func(w interface{ Write([]byte) (int, error) }, color bool) error {
-			return stack.Print(w, diags, s.stack.Sources(), color)
-		}}
+		return nil, newDiagnosticsError(s.stack, diags)
 	}
 	inputs := map[string]template.Input{}
 	for name, v := range values {
@@ -149,10 +159,10 @@ func (s *Session) openReleases(entries map[string]resource.ReleaseEntry) error {
 	return nil
 }
 
-// fits checks a release against the servers that are to run it.
-func (s *Session) fits(t *stack.Template, r *template.Release) error {
+// misfits says what keeps a release from running on the servers that are to run it.
+func misfits(s *stack.Stack, t *stack.Template, r *template.Release) []error {
 	var errs []error
-	for _, g := range s.stack.GroupsOf(t.Name) {
+	for _, g := range s.GroupsOf(t.Name) {
 		for _, err := range r.CheckServers(g.Servers) {
 			errs = append(errs, fmt.Errorf("group %s: %w", g.Name, err))
 		}
@@ -166,7 +176,7 @@ func (s *Session) fits(t *stack.Template, r *template.Release) error {
 			}
 		}
 	}
-	return errors.Join(errs...)
+	return errs
 }
 
 // commitOf is the git commit of a folder, "-dirty" when something in it has changed, or "".
