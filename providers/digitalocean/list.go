@@ -20,6 +20,7 @@ type around struct {
 	servers   map[int]sighting
 
 	certificates map[string]string // names by id
+	health       health
 }
 
 // sighting is a droplet of ours. While a server is replaced there are two for its address.
@@ -55,6 +56,7 @@ type seen struct {
 	balancers []godo.LoadBalancer
 
 	certificates map[string]string // names by id, where a balancer of ours uses any
+	health       health
 }
 
 // List asks once for each kind, all at the same time.
@@ -87,7 +89,11 @@ func (p *Provider) List(ctx context.Context, q resource.Query) (resource.Listing
 			if s.balancers, err = (balancers{p}).list(ctx); err != nil {
 				return err
 			}
-			s.certificates, err = balancers{p}.lookUpCertificates(ctx, ofStack(s.balancers, q)...)
+			of := ofStack(s.balancers, q)
+			if len(q.Only) == 0 { // somebody looks, rather than waits
+				s.health = balancers{p}.measure(ctx, of)
+			}
+			s.certificates, err = balancers{p}.lookUpCertificates(ctx, of...)
 			return err
 		}),
 	})
@@ -214,7 +220,7 @@ func (s *seen) around(q resource.Query) around {
 			a.networks[v.ID] = m.Address
 		}
 	}
-	a.certificates = s.certificates
+	a.certificates, a.health = s.certificates, s.health
 	if s.balancers == nil && len(a.balancers) == 0 {
 		a.balancers = nil
 	}

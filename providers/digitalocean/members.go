@@ -17,8 +17,8 @@ import (
 // no id of their own; theirs is the balancer's. They are there as long as it is, be they none.
 // Nothing but this file changes them.
 //
-// DigitalOcean tells no member's health, so that it is unknown here and the core's own check is
-// the evidence (Schema.Evidence).
+// DigitalOcean tells a member's health by a metric at best, so that the core's own check is the
+// evidence (Schema.Evidence).
 type members struct{ *Provider }
 
 // mostByID is how many droplets a balancer takes by id.
@@ -41,7 +41,12 @@ func (m members) found(balancer resource.Mark, lb *godo.LoadBalancer, a around) 
 		if ours && s.newest {
 			spec.Servers = append(spec.Servers, s.mark.Address)
 		}
-		f.Facts.Members = append(f.Facts.Members, resource.Member{Server: s.mark.Address, ID: strconv.Itoa(id), Health: resource.HealthUnknown})
+		member, measured := a.health[lb.ID][strconv.Itoa(id)]
+		if !measured {
+			member.Health = resource.HealthUnknown
+		}
+		member.Server, member.ID = s.mark.Address, strconv.Itoa(id)
+		f.Facts.Members = append(f.Facts.Members, member)
 	}
 	slices.SortFunc(spec.Servers, resource.Address.Compare)
 	slices.SortFunc(f.Facts.Members, func(a, b resource.Member) int {

@@ -174,6 +174,23 @@ func TestOldGenerationStaysUntilItIsDeleted(t *testing.T) {
 	}
 }
 
+func TestMetricIsShownWhereItCanBeRead(t *testing.T) {
+	h := start(t, func(s *cloud.Settings) { s.Timing.MetricEvery = cloud.Duration(100 * time.Millisecond) })
+	h.create(servers("blue", h.serverSpec("blue"), 0))
+	h.create(h.call(resource.LoadBalancer("www"), h.balancerSpec(1)))
+	h.send(0)
+	member := func() resource.Member { return h.list()[resource.MembersOf("www")].Facts.Members[0] }
+	h.eventually("measured", func() bool { return member().Health != resource.HealthUnknown })
+	if m := member(); m.Evidence == "" || m.Since.IsZero() {
+		t.Errorf("%+v", m)
+	}
+	// Without it the health is unknown, and nothing else suffers.
+	h.lab.Faults().Add(cloud.Rule{Path: "/v2/monitoring/**", Do: cloud.FailBefore, Status: 500})
+	if m := member(); m.Health != resource.HealthUnknown {
+		t.Errorf("without the metric: %+v", m)
+	}
+}
+
 // newest is what is listed, of each address the newest generation.
 func (h *harness) newest() map[resource.Address]resource.Found {
 	h.Helper()
