@@ -40,11 +40,8 @@ func (s *Session) commit(ctx context.Context, source Source, force, closing bool
 	if err != nil {
 		return fmt.Errorf("commit to %s: %w", s.store.Name(), err)
 	}
-	if s.options.Redact != nil {
-		content.Body = json.RawMessage(s.options.Redact(string(content.Body)))
-	}
-	if !json.Valid(content.Body) {
-		return fmt.Errorf("commit to %s: the body is no JSON", s.store.Name())
+	if content.Body, err = redacted(content.Body, s.options.Redact); err != nil {
+		return fmt.Errorf("commit to %s: %w", s.store.Name(), err)
 	}
 	content.Body = compact(content.Body)
 	if last := s.Head().Snapshot; !force && last != nil && last.Sealed == content.Sealed &&

@@ -18,8 +18,8 @@ type Options struct {
 	Command string // why: "apply"
 	Actor   string // user@host; DefaultActor if empty
 
-	// Redact is applied to the command and to the body of every snapshot; nil
-	// leaves them as they are.
+	// Redact is applied to the command and to every string in the body of every
+	// snapshot; nil leaves them as they are.
 	Redact func(string) string
 
 	Wait time.Duration // how long to wait for another's lease; 0 is not at all
