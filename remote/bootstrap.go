@@ -85,6 +85,13 @@ func (b *bootstrap) run(ctx context.Context) error {
 	}
 	b.say("found %s %s (%s), %d CPUs, %d MB memory, %d GB free", facts.Distribution, facts.Release, facts.Architecture,
 		facts.CPUs, facts.Memory>>20, facts.DiskFree>>30)
+	if facts.Docker == "" {
+		if err := b.admit(ctx); err != nil {
+			return err
+		}
+		facts.Docker, facts.DockerAPI = b.host.dockerVersion(ctx)
+		b.report.Facts = facts
+	}
 	if facts.Docker != "" {
 		b.say("found Docker %s (API %s)", facts.Docker, facts.DockerAPI)
 		return b.answers(ctx)
@@ -144,14 +151,23 @@ func tellsProgress(line string) bool {
 	return false
 }
 
-// admit lets a login that is not root use the engine. A group counts from the
-// next login on, so it logs in again.
+// admitScript puts the user $1 into the group docker, where that exists, and
+// says so.
+const admitScript = `getent group docker >/dev/null || exit 0
+if ! id -nG "$1" | tr ' ' '\n' | grep -qx docker; then
+	usermod -aG docker "$1"
+	echo added
+fi`
+
+// admit lets a login that is not root use an engine that is installed. A group
+// counts from the next login on, so it logs in again.
 func (b *bootstrap) admit(ctx context.Context) error {
 	user := b.host.target.login()
 	if user == "root" {
 		return nil
 	}
-	if _, err := b.host.Run(ctx, Argv("usermod", "-aG", "docker", user).AsRoot()); err != nil {
+	out, err := b.host.Run(ctx, Script(admitScript, user).AsRoot())
+	if err != nil || len(out.Stdout) == 0 {
 		return err
 	}
 	b.say("added %s to the group docker", user)

@@ -3,21 +3,17 @@ package remote
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"golang.org/x/crypto/ssh"
 )
 
-const (
-	// stderrTail is how much of stderr an ExitError keeps, in bytes.
-	stderrTail = 2048
-	// killGrace is how long a cancelled command may take to end.
-	killGrace = 2 * time.Second
-)
+// stderrTail is how much of stderr an ExitError keeps, in bytes.
+const stderrTail = 2048
 
 // Output is what a command wrote.
 type Output struct {
@@ -46,15 +42,13 @@ func (h *Host) Stream(ctx context.Context, c Command, line func(string)) error {
 	return err
 }
 
-// errAbandoned says that a cancelled command did not end in time.
-var errAbandoned = errors.New("the command did not end when it was cancelled")
-
 // Exec runs a command between streams: the general case of Run and Stream.
 // It reads stdin instead of the command's own. The writers are used until it
 // returns, and longer only if a cancelled command does not end; a reader that
 // blocks is left behind until it answers.
 func (h *Host) Exec(ctx context.Context, c Command, stdin io.Reader, stdout, stderr io.Writer) error {
-	text := c.line(h.target.login())
+	id := rand.Text()
+	text := c.tagged(id).line(h.target.login())
 	if strings.ContainsRune(text, 0) {
 		return fmt.Errorf("run %s on %s: a NUL byte cannot be in a command", c.Name(), h.target.Address)
 	}
@@ -84,7 +78,7 @@ func (h *Host) Exec(ctx context.Context, c Command, stdin io.Reader, stdout, std
 	select {
 	case err = <-ended:
 	case <-ctx.Done():
-		return h.abandon(ctx, c, session, ended)
+		return h.abandon(ctx, c, id, session, ended)
 	}
 	return h.outcome(c, err, tail)
 }
@@ -104,19 +98,6 @@ func feed(session *ssh.Session, stdin io.Reader, text string) error {
 		_ = pipe.Close()
 	}()
 	return nil
-}
-
-// abandon kills a cancelled command and waits for a moment for its end.
-func (h *Host) abandon(ctx context.Context, c Command, session *ssh.Session, ended <-chan error) error {
-	_ = session.Signal(ssh.SIGKILL)
-	_ = session.Close()
-	err := fmt.Errorf("run %s on %s: %w", c.Name(), h.target.Address, context.Cause(ctx))
-	select {
-	case <-ended:
-		return err
-	case <-time.After(killGrace):
-		return errors.Join(err, errAbandoned)
-	}
 }
 
 // outcome gives a command's end its error.
