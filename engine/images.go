@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 
 	"github.com/containerd/errdefs"
@@ -52,6 +53,13 @@ func (s *Session) image(ctx context.Context, r template.ImageRequest) (template.
 		return s.digest(ctx, image)
 	}
 	digest, err := s.registryDigest(ctx, r.Name)
+	if err == nil && onlyHere(r.Name) {
+		image.Source = template.FromEngine
+		if err := s.fetch(ctx, r.Name); err != nil {
+			return image, err
+		}
+		return s.digest(ctx, image)
+	}
 	if err == nil {
 		image.Source, image.Digest = template.FromRegistry, digest
 		return image, nil
@@ -162,4 +170,43 @@ func (s *Session) auth(ctx context.Context, server string) (user, password strin
 	}
 	s.options.Redactor.Add(config.Password)
 	return config.Username, config.Password, nil
+}
+
+// onlyHere reports whether an image's registry listens on this machine's loopback: servers cannot
+// reach it, so its images are handed to them.
+func onlyHere(image string) bool {
+	ref, err := name.ParseReference(image)
+	if err != nil {
+		return false
+	}
+	host := ref.Context().RegistryStr()
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// fetch makes sure that the engine here has an image.
+func (s *Session) fetch(ctx context.Context, image string) error {
+	docker, err := s.engine(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := docker.ImageInspect(ctx, image); err == nil {
+		return nil
+	}
+	auth, err := deploy.RegistryAuth(ctx, s.auth, image)
+	if err != nil {
+		return err
+	}
+	answer, err := docker.ImagePull(ctx, image, client.ImagePullOptions{RegistryAuth: auth})
+	if err == nil {
+		defer func() { _ = answer.Close() }()
+		err = answer.Wait(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("pull %s: %w", image, err)
+	}
+	return nil
 }
