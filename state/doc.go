@@ -17,7 +17,7 @@
 //	head := session.Head()                            // as it is under the lease
 //	err = session.Use(stackID, key)                   // for the commits to come
 //	err = session.Commit(ctx, source)                 // before a call: stored when it returns
-//	call, done, err := session.Call(ctx, time.Minute) // a context that ends with the lease
+//	call, done, err := session.Call(ctx, 30*time.Second) // a context that ends with the lease
 //	session.Note(source)                              // after a call: found facts, one commit a second at most
 //	err = session.CommitClosing(ctx, source)          // the command's last
 //
