@@ -133,14 +133,14 @@ func dieOrHang(ctx context.Context, c resource.Call, results []resource.Result) 
 // everyError holds an error of every kind with every field set, and errors that are none of ours.
 func everyError() map[string]error {
 	all := map[string]error{
-		"plain":   errors.New("plain words"),
+		"plain":   errors.New("plain words and \xff"),
 		"wrapped": fmt.Errorf("around: %w", &resource.Error{Kind: resource.Busy, Op: "do", Message: "later", RequestID: "r-1", Field: "f"}),
 		"hinted":  resource.WithHint(&resource.Error{Kind: resource.Conflict, Message: "taken"}, "take another"),
 		"caused":  &resource.Error{Kind: resource.Unavailable, Op: "ask", Cause: errors.New("connection refused")},
 	}
 	for _, kind := range []resource.ErrorKind{resource.Gone, resource.Conflict, resource.Busy, resource.RateLimited, resource.Quota,
 		resource.Invalid, resource.Unauthorized, resource.Ambiguous, resource.Unavailable, resource.Failed} {
-		all[string(kind)] = &resource.Error{Kind: kind, Op: "create droplet", Address: resource.Server("blue", 3), Message: "no ümläuts: \x00?",
+		all[string(kind)] = &resource.Error{Kind: kind, Op: "create droplet", Address: resource.Server("blue", 3), Message: "ümläuts and \x00",
 			RequestID: "4d9d8375", Field: "size", Until: time.Date(2026, 11, 28, 12, 0, 1, 5000, time.UTC), Hint: "type this"}
 	}
 	return all

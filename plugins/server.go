@@ -131,7 +131,7 @@ func change(in *pluginpb.Document, out events, do func(context.Context, resource
 		sending.Lock()
 		defer sending.Unlock()
 		_ = out.Send(&pluginpb.Event{Event: &pluginpb.Event_Progress{
-			Progress: &pluginpb.Progress{Address: a.String(), Line: line}}})
+			Progress: &pluginpb.Progress{Address: a.String(), Line: text(line)}}})
 	}
 	results, err := resultsToWire(do(out.Context(), c))
 	if err != nil {

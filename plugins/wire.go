@@ -36,26 +36,29 @@ func errorToWire(err error) *pluginpb.Error {
 	hint := resource.HintOf(err)
 	var e *resource.Error
 	if !errors.As(err, &e) {
-		return &pluginpb.Error{Kind: string(resource.Failed), Message: err.Error(), Hint: hint}
+		return &pluginpb.Error{Kind: string(resource.Failed), Message: text(err.Error()), Hint: text(hint)}
 	}
 	w := &pluginpb.Error{
-		Kind: string(e.Kind), Op: e.Op, Address: e.Address.String(), Message: e.Message,
-		RequestId: e.RequestID, Field: e.Field, Hint: hint,
+		Kind: string(e.Kind), Op: text(e.Op), Address: e.Address.String(), Message: text(e.Message),
+		RequestId: text(e.RequestID), Field: text(e.Field), Hint: text(hint),
 	}
 	if w.Message == "" && e.Cause != nil {
-		w.Message = e.Cause.Error()
+		w.Message = text(e.Cause.Error())
 	}
 	if !e.Until.IsZero() {
 		w.Until = timestamppb.New(e.Until)
 	}
 	if around, ok := strings.CutSuffix(err.Error(), e.Error()); ok && around != "" {
-		w.Op = strings.TrimSuffix(around, ": ")
+		w.Op = text(strings.TrimSuffix(around, ": "))
 		if e.Op != "" {
-			w.Op += ": " + e.Op
+			w.Op += ": " + text(e.Op)
 		}
 	}
 	return w
 }
+
+// text is what may be sent as one: a cloud's words can hold anything, and the wire takes UTF-8.
+func text(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
 
 // errorFromWire reads what errorToWire wrote; nil for nil.
 func errorFromWire(w *pluginpb.Error) error {
