@@ -14,12 +14,12 @@
 //
 //	session, err := state.Begin(ctx, store, state.Options{Command: "apply"}) // *LockedError: somebody else's
 //	defer session.Close(ctx)
-//	head := session.Head()                            // as it is under the lease
-//	err = session.Use(stackID, key)                   // for the commits to come
-//	err = session.Commit(ctx, source)                 // before a call: stored when it returns
+//	head := session.Head()                               // as it is under the lease
+//	err = session.Use(stackID, key)                      // for the commits to come
+//	err = session.Commit(ctx, source)                    // before a call: stored when it returns
 //	call, done, err := session.Call(ctx, 30*time.Second) // a context that ends with the lease
-//	session.Note(source)                              // after a call: found facts, one commit a second at most
-//	err = session.CommitClosing(ctx, source)          // the command's last
+//	session.Note(source)                                 // after a call: found facts, one commit a second at most
+//	err = session.CommitClosing(ctx, source)             // the command's last
 //
 // A Source is a function, a view of the caller's memory, asked when the commit
 // is made. So commits that wait for one another are made as one, and the newest

@@ -233,8 +233,9 @@ func (s *Session) Deadline() time.Time { return time.Now().Add(s.Left()) }
 
 // Call returns a context for one call to the outside: it ends when the lease
 // does, with ErrLeaseLost as its cause. The lease is renewed first if it holds
-// for less than need, which must be well below the TTL. If that does not work the error is ErrLeaseLost and the
-// call is not to be made. The caller calls done afterwards.
+// for less than need, which must be well below the TTL. If that does not work
+// the error is ErrLeaseLost and the call is not to be made. The caller calls
+// done afterwards.
 func (s *Session) Call(ctx context.Context, need time.Duration) (call context.Context, done func(), err error) {
 	if err := s.lease.ensure(ctx, need); err != nil {
 		return nil, nil, err
