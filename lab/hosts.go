@@ -7,7 +7,9 @@ import (
 	"net/http"
 
 	"github.com/cloudship/cloudship/lab/cloud"
+	"github.com/cloudship/cloudship/lab/digitalocean"
 	"github.com/cloudship/cloudship/lab/machine"
+	"github.com/cloudship/cloudship/lab/rackspace"
 )
 
 // Hosts is the name under which the calls to paper servers pass the gate: they have latency, faults
@@ -17,14 +19,15 @@ const Hosts = "hosts"
 // hostsPath is where paper servers are reached, each at its public address.
 const hostsPath = "/hosts/"
 
-// handler serves the cloud's API and, where servers are on paper, the servers.
-func (l *Lab) handler(ocean http.Handler) http.Handler {
+// handler serves the clouds' APIs and, where servers are on paper, the servers.
+func (l *Lab) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/", l.gate.Wrap(DigitalOcean, l.ocean, digitalocean.Fail))
+	mux.Handle(rackspacePath+"/", l.gate.Wrap(Rackspace, l.rack, rackspace.Fail))
 	paper, ok := l.host.(*machine.Paper)
 	if !ok {
-		return ocean
+		return mux
 	}
-	mux := http.NewServeMux()
-	mux.Handle("/", ocean)
 	mux.Handle(hostsPath, l.gate.Wrap(Hosts, paperHosts(paper), func(w http.ResponseWriter, status int, message string) {
 		http.Error(w, message, status)
 	}))

@@ -23,6 +23,7 @@ import (
 	"github.com/cloudship/cloudship/lab/cloud"
 	"github.com/cloudship/cloudship/lab/digitalocean"
 	"github.com/cloudship/cloudship/lab/machine"
+	"github.com/cloudship/cloudship/lab/rackspace"
 )
 
 // What a lab's servers can be.
@@ -31,8 +32,14 @@ const (
 	Containers = "containers" // real servers in Docker containers
 )
 
-// DigitalOcean is the name of that provider in the lab.
-const DigitalOcean = "digitalocean"
+// The providers that the lab has, by their names.
+const (
+	DigitalOcean = "digitalocean"
+	Rackspace    = "rackspace"
+)
+
+// rackspacePath is where Rackspace's APIs are; DigitalOcean's has the rest.
+const rackspacePath = "/rackspace"
 
 // Options are how a lab shall be. The zero value is a lab on paper that keeps
 // nothing, with realistic times and limits.
@@ -45,8 +52,8 @@ type Options struct {
 	// Faults are the settings to start from; nil means cloud.Realistic for
 	// containers, and the same without an account limit for paper.
 	Faults *cloud.Settings
-	// Token is what DigitalOcean's API accepts. Empty means the one that the
-	// data folder names, else a random one.
+	// Token is what DigitalOcean's API accepts; Rackspace's key follows from
+	// it. Empty means the one that the data folder names, else a random one.
 	Token string
 	// Listen is the address to serve on; empty means the one that the data
 	// folder names, if it is free, else any free port of 127.0.0.1.
@@ -64,11 +71,12 @@ type Lab struct {
 	balancers *cloud.Balancers
 	addresses *cloud.Loopback
 	ocean     *digitalocean.API
+	rack      *rackspace.API
 	listener  net.Listener
 	server    *http.Server
 	stop      context.CancelFunc
-	saved     []byte // what the cloud held when it was saved last
-	written   int    // how often paper servers had been written to then
+	saved     [2][]byte // what the clouds held when they were saved last
+	written   int       // how often paper servers had been written to then
 	running   sync.WaitGroup
 	closing   sync.Once
 	closed    error
@@ -134,7 +142,10 @@ func (l *Lab) build(start context.Context, s saved) error {
 	if err := l.open(start, s); err != nil {
 		return err
 	}
-	changed := func() { l.ocean.Wake() }
+	changed := func() {
+		l.ocean.Wake()
+		l.rack.Wake()
+	}
 	l.servers = cloud.NewServers(ctx, l.host, changed, l.options.Log)
 	l.balancers = cloud.NewBalancers(ctx, l.startBalancer, changed, l.options.Log)
 	l.gate = cloud.NewGate(ctx, cloud.NewFaults(*l.options.Faults))
@@ -143,16 +154,19 @@ func (l *Lab) build(start context.Context, s saved) error {
 		Token: l.options.Token, Faults: l.gate.Faults(), Servers: l.servers,
 		Balancers: l.balancers, Addresses: l.addresses, Images: slugs(l.options), Log: l.options.Log,
 	})
+	l.rack = rackspace.New(rackspace.Options{
+		Prefix: rackspacePath, Username: rackspaceUser, APIKey: rackspaceKey(l.options.Token), Faults: l.gate.Faults(), Servers: l.servers,
+		Balancers: l.balancers, Addresses: l.addresses, Images: slugs(l.options), Log: l.options.Log,
+	})
 	if err := l.servers.Restore(start); err != nil {
 		return err
 	}
-	if err := l.ocean.Restore(s.DigitalOcean); err != nil {
+	if err := errors.Join(l.ocean.Restore(s.DigitalOcean), l.rack.Restore(s.Rackspace)); err != nil {
 		return err
 	}
-	l.server = &http.Server{
-		Handler: l.handler(l.gate.Wrap(DigitalOcean, l.ocean, digitalocean.Fail)), ReadHeaderTimeout: time.Minute,
-	}
+	l.server = &http.Server{Handler: l.handler(), ReadHeaderTimeout: time.Minute}
 	l.running.Go(func() { l.ocean.Run(ctx) })
+	l.running.Go(func() { l.rack.Run(ctx) })
 	l.running.Go(func() { l.server.Serve(l.listener) })
 	if l.options.Dir != "" {
 		l.running.Go(func() { l.keepSaving(ctx) })
@@ -227,10 +241,14 @@ func (l *Lab) close() error {
 // URL is where a provider's API is served, without a slash at its end; empty
 // for a provider that the lab does not have.
 func (l *Lab) URL(provider string) string {
-	if provider != DigitalOcean {
-		return ""
+	at := "http://" + l.listener.Addr().String()
+	switch provider {
+	case DigitalOcean:
+		return at
+	case Rackspace:
+		return at + rackspacePath
 	}
-	return "http://" + l.listener.Addr().String()
+	return ""
 }
 
 // Token is what DigitalOcean's API accepts.

@@ -73,11 +73,7 @@ func (r *Running) Token() string { return r.ready.Token }
 // Env are the lines for a shell that point the ordinary providers at the lab.
 func (r *Running) Env() string {
 	var b strings.Builder
-	variables := [][2]string{
-		{"DIGITALOCEAN_API_URL", r.URL(DigitalOcean)},
-		{"DIGITALOCEAN_TOKEN", r.Token()},
-		{"CLOUDSHIP_LAB", r.dir},
-	}
+	variables := append(credentials(r.Token(), r.URL), [2]string{"CLOUDSHIP_LAB", r.dir})
 	if r.options.Servers == Paper {
 		variables = append(variables, [2]string{"CLOUDSHIP_PAPER", r.URL(DigitalOcean)}) // where paper servers are reached
 	}

@@ -21,6 +21,7 @@ type saved struct {
 	Paper        []machine.Machine       `json:"paper,omitempty"`
 	Disks        map[string]machine.Disk `json:"disks,omitempty"` // of paper servers
 	DigitalOcean json.RawMessage         `json:"digitalocean,omitempty"`
+	Rackspace    json.RawMessage         `json:"rackspace,omitempty"`
 }
 
 // stateFile is the name of the file in which a lab keeps its cloud.
@@ -45,11 +46,17 @@ func load(dir string) (saved, error) {
 	return s, nil
 }
 
-// save keeps what the cloud and its paper servers hold, if it changed.
+// save keeps what the clouds and their paper servers hold, if it changed.
 func (l *Lab) save(ctx context.Context) error {
-	ocean, err := l.ocean.Snapshot()
-	if err != nil {
-		return err
+	changed := false
+	for i, snapshot := range []func() ([]byte, error){l.ocean.Snapshot, l.rack.Snapshot} {
+		b, err := snapshot()
+		if err != nil {
+			return err
+		}
+		if b != nil {
+			l.saved[i], changed = b, true
+		}
 	}
 	paper, onPaper := l.host.(*machine.Paper)
 	var disks map[string]machine.Disk
@@ -57,20 +64,20 @@ func (l *Lab) save(ctx context.Context) error {
 	if onPaper {
 		disks, written = paper.Disks()
 	}
-	if ocean == nil && written == l.written {
+	if !changed && written == l.written {
 		return nil
-	}
-	if ocean != nil {
-		l.saved = ocean
 	}
 	l.written = written
 	s := saved{
-		Servers: l.options.Servers, Listen: l.listener.Addr().String(), Token: l.options.Token, DigitalOcean: l.saved, Disks: disks,
+		Servers: l.options.Servers, Listen: l.listener.Addr().String(), Token: l.options.Token, DigitalOcean: l.saved[0], Rackspace: l.saved[1],
+		Disks: disks,
 	}
 	if onPaper {
-		if s.Paper, err = paper.List(ctx); err != nil {
+		all, err := paper.List(ctx)
+		if err != nil {
 			return err
 		}
+		s.Paper = all
 	}
 	b, err := json.Marshal(s)
 	if err != nil {

@@ -18,12 +18,16 @@ type Report struct {
 
 // Report tells what the lab is and holds.
 func (l *Lab) Report() Report {
+	counts := l.ocean.Counts()
+	for kind, n := range l.rack.Counts() {
+		counts[Rackspace+"_"+kind] = n
+	}
 	return Report{
 		PID:     os.Getpid(),
 		Servers: l.options.Servers,
-		URLs:    map[string]string{DigitalOcean: l.URL(DigitalOcean)},
+		URLs:    map[string]string{DigitalOcean: l.URL(DigitalOcean), Rackspace: l.URL(Rackspace)},
 		Calls:   l.Calls().Len(),
-		Counts:  l.ocean.Counts(),
+		Counts:  counts,
 	}
 }
 
