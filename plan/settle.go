@@ -58,9 +58,12 @@ func (r *refresh) hosts(ctx context.Context) {
 			continue
 		}
 		on, _ := carrier(a)
-		if base, there := r.have.Records[on]; !there || base.Mark.Generation != rec.Mark.Generation {
+		switch base, there := r.have.Records[on]; {
+		case !there || base.Mark.Generation != rec.Mark.Generation:
 			r.gone(rec)
-		} else {
+		case base.Broken != "" && on.Kind() == resource.KindServer:
+			r.have.Records[a] = rec // it cannot answer, and why is known
+		default:
 			mine = append(mine, rec)
 		}
 	}
@@ -132,7 +135,7 @@ func hostsIn(records map[resource.Address]resource.Record) map[resource.Address]
 		case rec.ID == "":
 		case a.Kind() == resource.KindLoadBalancer, a.Kind() == resource.KindRoute:
 			hosts[a] = rec.Found
-		case a.Kind() == resource.KindServer:
+		case a.Kind() == resource.KindServer && rec.Broken == "":
 			docker, begun := records[resource.DockerOn(a.Name, a.Index)]
 			if begun = begun && docker.Mark.Generation == rec.Mark.Generation; begun {
 				hosts[docker.Mark.Address] = docker.Found

@@ -12,9 +12,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -96,6 +98,8 @@ func fill(to, from string) error {
 //	                            whose name begins with it and a dot
 //	unplug SERVER [FILE]        take a file off a paper server, "container" being its container
 //	faults JSON                 change the cloud's times, limits and faults
+//	held                        wait until a call to the cloud is held, as a rule of faults says
+//	free                        let it go on, and hold no other
 //	counts KIND=N...            want the cloud to hold so many
 //	conceals TEXT               want a text in no file below the stack's folder, nor in the output
 //	                            of the last program
@@ -105,6 +109,8 @@ var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"cloud":    callCloud,
 	"unplug":   unplug,
 	"faults":   setFaults,
+	"held":     held,
+	"free":     free,
 	"counts":   counts,
 	"conceals": conceals,
 }
@@ -196,15 +202,17 @@ func find(ts *testscript.TestScript, name string) named {
 	return named{}
 }
 
+var names = regexp.MustCompile(`\{([a-z][a-z0-9-]*)\}`)
+
 func callCloud(ts *testscript.TestScript, neg bool, args []string) {
 	usageOf(ts, (len(args) == 2 || len(args) == 3) && !neg, "cloud METHOD PATH [JSON]")
 	path, body := args[1], ""
 	if len(args) == 3 {
 		body = args[2]
 	}
-	if _, rest, ok := strings.Cut(path, "{"); ok {
-		name, _, _ := strings.Cut(rest, "}")
-		path = strings.ReplaceAll(path, "{"+name+"}", fmt.Sprint(find(ts, name).ID))
+	for _, name := range names.FindAllStringSubmatch(path+body, -1) {
+		id := fmt.Sprint(find(ts, name[1]).ID)
+		path, body = strings.ReplaceAll(path, name[0], id), strings.ReplaceAll(body, name[0], id)
 	}
 	b, err := ask(labOf(ts), args[0], path, body)
 	ts.Check(err)
@@ -236,6 +244,19 @@ func setFaults(ts *testscript.TestScript, neg bool, args []string) {
 	usageOf(ts, len(args) == 1 && !neg, "faults JSON")
 	_, err := ask(labOf(ts), "PUT", "/_lab/faults", args[0])
 	ts.Check(err)
+}
+
+func held(ts *testscript.TestScript, neg bool, args []string) {
+	usageOf(ts, len(args) == 0 && !neg, "held")
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	_, err := labOf(ts).Barrier().Wait(ctx)
+	ts.Check(err)
+}
+
+func free(ts *testscript.TestScript, neg bool, args []string) {
+	usageOf(ts, len(args) == 0 && !neg, "free")
+	labOf(ts).Faults().Reset()
 }
 
 func counts(ts *testscript.TestScript, neg bool, args []string) {
