@@ -7,7 +7,7 @@ export PATH := /usr/local/go/bin:$(PATH)
 E2E_TIMEOUT ?= 40m
 FUZZTIME    ?= 10s
 
-.PHONY: help build setup test test-fast test-e2e demo lint bench fuzz golden proto sizes torture clean
+.PHONY: help build setup test test-fast test-e2e demo demo-proleads lint bench fuzz golden proto sizes torture clean
 
 help:
 	@sed -n 's/^# //p' Makefile; grep -E '^[a-z0-9-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -33,6 +33,11 @@ torture: setup ## kills at every call, on real servers, all of them; hours
 
 demo: setup build ## release, switch and roll back under load, in the lab
 	go run ./e2e/demo
+
+PROVIDER ?= rackspace
+
+demo-proleads: setup build ## ProLeads' story; PROVIDER=digitalocean tells it there
+	go run ./e2e/demo -story proleads -provider $(PROVIDER)
 
 lint: ## gofmt, vet, staticcheck
 	scripts/lint

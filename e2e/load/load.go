@@ -16,8 +16,10 @@ type Load struct {
 	url    string
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
+	flying sync.WaitGroup // requests under way
 
 	mu       sync.Mutex
+	paused   bool
 	sent     int
 	failed   int
 	failures []string // the first ones, for people
@@ -44,13 +46,16 @@ func Start(url string, rate int) *Load {
 				return
 			case <-tick.C:
 			}
+			if l.isPaused() {
+				continue
+			}
 			client := kept
 			if i%2 == 1 {
 				client = fresh
 			}
-			l.wg.Add(1)
+			l.flying.Add(1)
 			go func() {
-				defer l.wg.Done()
+				defer l.flying.Done()
 				l.one(client)
 			}()
 		}
@@ -103,4 +108,29 @@ func (l *Load) Version() string {
 func (l *Load) Stop() {
 	l.cancel()
 	l.wg.Wait()
+	l.flying.Wait()
+}
+
+// URL is what is asked for.
+func (l *Load) URL() string { return l.url }
+
+// Pause stops sending, until Resume, and returns when what is under way has been answered.
+func (l *Load) Pause() {
+	l.mu.Lock()
+	l.paused = true
+	l.mu.Unlock()
+	l.flying.Wait()
+}
+
+// Resume goes on.
+func (l *Load) Resume() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.paused = false
+}
+
+func (l *Load) isPaused() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.paused
 }
