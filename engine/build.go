@@ -94,7 +94,9 @@ func (s *Session) buildBlock(ctx context.Context, b *stack.Build) (built, error)
 	s.say("building %s", strings.Join(names, ", "))
 	labels := template.Labels{"org.opencontainers.image.revision": commit}
 	recipe := &template.Build{Context: source, Dockerfile: b.Dockerfile, Target: b.Target, Args: args, Labels: labels}
-	if err := deploy.Build(ctx, docker, recipe, nil, names, func(line string) { s.say("  %s", line) }); err != nil {
+	what := "build " + b.Name
+	defer s.busy(what)()
+	if err := deploy.Build(ctx, docker, recipe, nil, names, func(line string) { s.detail(what, line) }); err != nil {
 		return built{}, err
 	}
 	result := built{image: names[len(names)-1], tags: tags, commit: commit}

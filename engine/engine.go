@@ -47,11 +47,13 @@ type Options struct {
 	NoProbe  bool          // switch without probes
 	Keep     int           // releases that a server keeps; 0: five
 
-	Redactor *redact.Redactor // is told of every secret; never nil after Open
-	Event    func(plan.Event) // what goes on with resources; may be nil
-	Say      func(string)     // what else goes on, a line at a time; may be nil
-	Warn     func(string)     // what the user should know; may be nil
-	Stderr   io.Writer        // what plugins say; may be nil
+	Redactor *redact.Redactor      // is told of every secret; never nil after Open
+	Event    func(plan.Event)      // what goes on with resources; may be nil
+	Say      func(string)          // what else goes on, a line at a time; may be nil
+	Detail   func(of, line string) // what something that Busy has named says by the dozen; may be nil
+	Busy     func(string) func()   // told of what takes time and is no step; what it gives is called at its end; may be nil
+	Warn     func(string)          // what the user should know; may be nil
+	Stderr   io.Writer             // what plugins say; may be nil
 }
 
 // Session is one stack opened: its file understood, its state read. Providers and servers are
@@ -107,6 +109,18 @@ func Load(o Options) (*stack.Stack, error) {
 		return s, newDiagnosticsError(s, diags)
 	}
 	return s, nil
+}
+
+// Missing lists the variables that have no default and that nobody gave a value.
+func Missing(o Options) []stack.Variable {
+	s, _ := stack.Load(o.Dir, stack.Options{Vars: o.Vars, VarFiles: o.VarFiles, Environ: o.Environ})
+	var list []stack.Variable
+	for _, v := range s.Variables {
+		if v.Missing {
+			list = append(list, v)
+		}
+	}
+	return list
 }
 
 // Open reads the stack file and the newest state. Nothing is asked of any cloud, no lock is taken,
@@ -184,6 +198,21 @@ func (s *Session) say(format string, args ...any) {
 	if s.options.Say != nil {
 		s.options.Say(fmt.Sprintf(format, args...))
 	}
+}
+
+// detail passes on what something busy says by the dozen.
+func (s *Session) detail(of, line string) {
+	if s.options.Detail != nil {
+		s.options.Detail(of, line)
+	}
+}
+
+// busy notes that something takes time; the caller calls what it gives at the end.
+func (s *Session) busy(what string) func() {
+	if s.options.Busy != nil {
+		return s.options.Busy(what)
+	}
+	return func() {}
 }
 
 func (s *Session) warn(format string, args ...any) {

@@ -90,8 +90,10 @@ func (s *Session) build(ctx context.Context, r template.ImageRequest) error {
 		}
 		return nil
 	}
+	what := "build " + r.Name
 	s.say("building %s for %s", r.Name, strings.Join(r.Services, ", "))
-	return deploy.Build(ctx, docker, r.Build, r.Secrets, []string{r.Name}, func(line string) { s.say("  %s", line) })
+	defer s.busy(what)()
+	return deploy.Build(ctx, docker, r.Build, r.Secrets, []string{r.Name}, func(line string) { s.detail(what, line) })
 }
 
 // digest is the identity of an image of the local engine: that of the manifest by which it is

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -85,6 +86,9 @@ type Rendered struct {
 
 // customary lists the names under which Compose looks for its file.
 var customary = []string{"compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml"}
+
+// FileNames are the customary names of a Compose file, in the order in which they are looked for.
+func FileNames() []string { return slices.Clone(customary) }
 
 // files are the absolute paths of the Compose files.
 func (o Options) files() ([]string, *Diagnostic) {

@@ -57,7 +57,7 @@ not switched.`,
 
 // planAndApply is the one way of all verbs that change something: lock, plan, show, ask, walk.
 func planAndApply(ctx context.Context, t *terminal, g *global, f *stackFlags, command string, r engine.Request, approved bool) (err error) {
-	options, err := f.options(t, g, command)
+	options, err := f.options(ctx, t, g, command)
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func planAndApply(ctx context.Context, t *terminal, g *global, f *stackFlags, co
 		return t.ended(ctx, s, p, plan.Result{}, nil)
 	}
 	if !approved {
-		yes, err := t.ask("Do this?")
+		yes, err := t.ask(ctx, "Do this?")
 		if err != nil {
 			return err
 		}
@@ -115,7 +115,7 @@ func applySaved(ctx context.Context, t *terminal, g *global, o *applyOptions, pa
 	if err != nil {
 		return err
 	}
-	options, err := o.options(t, g, p.Command)
+	options, err := o.options(ctx, t, g, p.Command)
 	if err != nil {
 		return err
 	}
@@ -179,19 +179,14 @@ func (t *terminal) outputs(s *engine.Session) {
 		return
 	}
 	for _, o := range outputs {
+		fields := map[string]any{"name": o.Name, "sensitive": o.Sensitive}
 		switch {
 		case o.Value == nil:
 		case o.Sensitive:
-			t.print("%s = (sensitive)\n", o.Name)
+			t.result("output", o.Name+" = (sensitive)", fields)
 		default:
-			t.print("%s = %s\n", o.Name, o.Value)
+			fields["value"] = o.Value
+			t.result("output", fmt.Sprintf("%s = %s", o.Name, o.Value), fields)
 		}
 	}
-}
-
-func (t *terminal) print(format string, args ...any) {
-	if t.json {
-		return
-	}
-	_, _ = fmt.Fprintf(t.out, format, args...)
 }

@@ -16,7 +16,7 @@ func newOutputCommand(t *terminal, g *global) *cobra.Command {
 		Short: "Print the stack's outputs as of the last apply, or the value of one",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			options, err := f.options(t, g, "output")
+			options, err := f.options(cmd.Context(), t, g, "output")
 			if err != nil {
 				return err
 			}
@@ -27,9 +27,6 @@ func newOutputCommand(t *terminal, g *global) *cobra.Command {
 			defer func() { _ = s.Close() }()
 			outputs := s.Memory().Outputs
 			if len(args) == 0 {
-				if t.json {
-					return writeJSON(t.out, outputs)
-				}
 				t.outputs(s)
 				return nil
 			}
@@ -44,8 +41,8 @@ func newOutputCommand(t *terminal, g *global) *cobra.Command {
 			if json.Unmarshal(o.Value, &text) != nil {
 				text = string(o.Value)
 			}
-			_, err = fmt.Fprintln(t.out, text)
-			return err
+			t.result("output", text, map[string]any{"name": args[0], "value": o.Value})
+			return nil
 		},
 	}
 	f.add(cmd.Flags())

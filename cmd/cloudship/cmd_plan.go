@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -48,7 +49,7 @@ func runPlan(ctx context.Context, t *terminal, g *global, o *planOptions) error 
 		return err
 	}
 	request.Flags.Switch, request.Destroy = o.switches, o.destroy
-	options, err := o.options(t, g, "plan")
+	options, err := o.options(ctx, t, g, "plan")
 	if err != nil {
 		return err
 	}
@@ -85,7 +86,7 @@ func (t *terminal) plan(p *plan.Plan) {
 		t.planJSON(p)
 		return
 	}
-	plan.Print(t.out, p, style(t.color))
+	t.write(func(w io.Writer) { plan.Print(w, p, style(t.color)) })
 }
 
 // savePlan writes a plan with its secrets sealed, readable by its owner alone.

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,11 +27,11 @@ func newReleasesCommand(t *terminal, g *global) *cobra.Command {
 			memory := s.Memory()
 			switch {
 			case t.json:
-				return writeJSON(t.out, map[string]any{"releases": memory.Releases, "intent": memory.Intent})
+				t.object("releases", "releases", map[string]any{"releases": memory.Releases, "intent": memory.Intent})
 			case history:
-				printHistory(t, memory.Intent.History)
+				t.table(func(row func(string, ...any)) { printHistory(row, memory.Intent.History) })
 			default:
-				printReleases(t, memory)
+				t.table(func(row func(string, ...any)) { printReleases(row, memory) })
 			}
 			return nil
 		},
@@ -43,14 +41,12 @@ func newReleasesCommand(t *terminal, g *global) *cobra.Command {
 	return cmd
 }
 
-func printReleases(t *terminal, m resource.Memory) {
-	w := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
-	defer func() { _ = w.Flush() }()
+func printReleases(row func(format string, args ...any), m resource.Memory) {
 	list := slices.SortedFunc(maps.Values(m.Releases), func(a, b resource.ReleaseEntry) int { return b.Made.Compare(a.Made) })
 	for _, r := range list {
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, r.Template, r.Made.Local().Format(time.DateTime), r.Actor, r.Commit, strings.Join(where(m, r.ID), ", "))
+		row("%s\t%s\t%s\t%s\t%s\t%s", r.ID, r.Template, r.Made.Local().Format(time.DateTime), r.Actor, r.Commit, strings.Join(where(m, r.ID), ", "))
 		for _, service := range slices.Sorted(maps.Keys(r.Images)) {
-			_, _ = fmt.Fprintf(w, "  %s\t%s\t\t\t\t\n", service, r.Images[service])
+			row("  %s\t%s\t\t\t\t", service, r.Images[service])
 		}
 	}
 }
@@ -79,10 +75,8 @@ func where(m resource.Memory, id string) []string {
 	return words
 }
 
-func printHistory(t *terminal, events []resource.Event) {
-	w := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
-	defer func() { _ = w.Flush() }()
+func printHistory(row func(format string, args ...any), events []resource.Event) {
 	for _, e := range events {
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", e.At.Local().Format(time.DateTime), e.Actor, e.What, e.Balancer, e.Group, e.Release, e.Note)
+		row("%s\t%s\t%s\t%s\t%s\t%s\t%s", e.At.Local().Format(time.DateTime), e.Actor, e.What, e.Balancer, e.Group, e.Release, e.Note)
 	}
 }

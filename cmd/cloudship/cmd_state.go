@@ -1,11 +1,10 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -49,20 +48,24 @@ func newStateCommand(t *terminal, g *global) *cobra.Command {
 }
 
 func listState(t *terminal, m resource.Memory) error {
+	addresses := slices.SortedFunc(maps.Keys(m.Records), resource.Address.Compare)
 	if t.json {
-		return writeJSON(t.out, m.Records)
+		for _, a := range addresses {
+			t.object("resource", a.String(), map[string]any{"address": a, "record": m.Records[a]})
+		}
+		return nil
 	}
-	w := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
-	for _, a := range slices.SortedFunc(maps.Keys(m.Records), resource.Address.Compare) {
-		r := m.Records[a]
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", a, r.ID, r.Facts.Status)
-	}
-	return w.Flush()
+	t.table(func(row func(string, ...any)) {
+		for _, a := range addresses {
+			row("%s\t%s\t%s", a, m.Records[a].ID, m.Records[a].Facts.Status)
+		}
+	})
+	return nil
 }
 
 func showState(t *terminal, m resource.Memory, args []string) error {
 	if len(args) == 0 {
-		return writeJSON(t.out, m)
+		return showValue(t, "state", m)
 	}
 	a, err := resource.ParseAddress(args[0])
 	if err != nil {
@@ -72,7 +75,18 @@ func showState(t *terminal, m resource.Memory, args []string) error {
 	if !ok {
 		return resource.WithHint(fmt.Errorf("nothing is remembered of %s", a), "'cloudship state list' lists what is")
 	}
-	return writeJSON(t.out, r)
+	return showValue(t, "resource", r)
+}
+
+// showValue prints what is JSON by nature: laid out for a reader, or as an object of the stream.
+func showValue(t *terminal, kind string, v any) error {
+	if t.json {
+		t.object(kind, kind, map[string]any{kind: v})
+		return nil
+	}
+	var err error
+	t.write(func(w io.Writer) { err = writeJSON(w, v) })
+	return err
 }
 
 func historyOfState(cmd *cobra.Command, t *terminal, s *engine.Session) error {
@@ -81,19 +95,15 @@ func historyOfState(cmd *cobra.Command, t *terminal, s *engine.Session) error {
 		return err
 	}
 	if t.json {
-		b, err := json.Marshal(h.Snapshots)
-		if err != nil {
-			return err
+		for _, one := range h.Snapshots {
+			t.object("snapshot", fmt.Sprintf("%s %s", one.Serial, one.Command), map[string]any{"snapshot": one})
 		}
-		_, err = fmt.Fprintf(t.out, "%s\n", b)
-		return err
-	}
-	w := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
-	for _, one := range h.Snapshots {
-		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%.12s\n", one.Serial, one.Time.Local().Format(time.DateTime), one.Actor, one.Command, one.PlanDigest)
-	}
-	if err := w.Flush(); err != nil {
-		return err
+	} else {
+		t.table(func(row func(string, ...any)) {
+			for _, one := range h.Snapshots {
+				row("%s\t%s\t%s\t%s\t%.12s", one.Serial, one.Time.Local().Format(time.DateTime), one.Actor, one.Command, one.PlanDigest)
+			}
+		})
 	}
 	for _, finding := range h.Findings {
 		t.warn(finding.Error())

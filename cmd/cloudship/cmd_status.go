@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -34,9 +32,10 @@ func runStatus(ctx context.Context, t *terminal, g *global, f *stackFlags) error
 		return err
 	}
 	if t.json {
-		return writeJSON(t.out, status)
+		t.object("status", "status of "+string(status.Stack), map[string]any{"status": status})
+	} else {
+		t.table(func(row func(string, ...any)) { printStatus(row, status) })
 	}
-	printStatus(t, status)
 	if !status.Healthy {
 		return &codeError{code: exitError}
 	}
@@ -45,17 +44,14 @@ func runStatus(ctx context.Context, t *terminal, g *global, f *stackFlags) error
 
 // session opens the session of a command that reads.
 func (f *stackFlags) session(ctx context.Context, t *terminal, g *global, command string) (*engine.Session, error) {
-	options, err := f.options(t, g, command)
+	options, err := f.options(ctx, t, g, command)
 	if err != nil {
 		return nil, err
 	}
 	return engine.Open(ctx, options)
 }
 
-func printStatus(t *terminal, s *engine.Status) {
-	w := tabwriter.NewWriter(t.out, 0, 0, 2, ' ', 0)
-	defer func() { _ = w.Flush() }()
-	row := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
+func printStatus(row func(format string, args ...any), s *engine.Status) {
 	row("stack %s", s.Stack)
 	for _, b := range s.Balancers {
 		row("load_balancer.%s\t%s\t%s\tlive: %s", b.Name, b.Address, b.Status, b.Live)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -45,7 +46,7 @@ switches back by itself (exit 7).`,
 			if err != nil {
 				return err
 			}
-			names, err := balancers(t, g, &o.stackFlags, args)
+			names, err := balancers(cmd.Context(), t, g, &o.stackFlags, args)
 			if err != nil {
 				return err
 			}
@@ -74,7 +75,7 @@ func newRollbackCommand(t *terminal, g *global) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			names, err := balancers(t, g, &o.stackFlags, args)
+			names, err := balancers(cmd.Context(), t, g, &o.stackFlags, args)
 			if err != nil {
 				return err
 			}
@@ -93,8 +94,8 @@ func newRollbackCommand(t *terminal, g *global) *cobra.Command {
 }
 
 // balancers are those that a command means: the named one, else all with two groups.
-func balancers(t *terminal, g *global, f *stackFlags, args []string) ([]string, error) {
-	options, err := f.options(t, g, "")
+func balancers(ctx context.Context, t *terminal, g *global, f *stackFlags, args []string) ([]string, error) {
+	options, err := f.options(ctx, t, g, "")
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +140,7 @@ func newScaleCommand(t *terminal, g *global) *cobra.Command {
 				}
 				wanted[service] = n
 			}
-			if request.Flags.Scale, err = scaleOf(t, g, &o.stackFlags, name, wanted); err != nil {
+			if request.Flags.Scale, err = scaleOf(cmd.Context(), t, g, &o.stackFlags, name, wanted); err != nil {
 				return err
 			}
 			return planAndApply(cmd.Context(), t, g, &o.stackFlags, "scale", request, o.approve)
@@ -153,8 +154,8 @@ func newScaleCommand(t *terminal, g *global) *cobra.Command {
 }
 
 // scaleOf finds the template that a scale is meant for.
-func scaleOf(t *terminal, g *global, f *stackFlags, name string, wanted map[string]int) (map[string]map[string]int, error) {
-	options, err := f.options(t, g, "")
+func scaleOf(ctx context.Context, t *terminal, g *global, f *stackFlags, name string, wanted map[string]int) (map[string]map[string]int, error) {
+	options, err := f.options(ctx, t, g, "")
 	if err != nil {
 		return nil, err
 	}

@@ -89,26 +89,3 @@ func codeOf(ctx context.Context, err error) int {
 	}
 	return exitError
 }
-
-// hintOf finds what to do next in an error's chain.
-func hintOf(err error) string {
-	if hint := resource.HintOf(err); hint != "" {
-		return hint
-	}
-	var h interface{ Hint() string }
-	if errors.As(err, &h) {
-		return h.Hint()
-	}
-	return ""
-}
-
-// exit says what went wrong and gives the exit code.
-func (t *terminal) exit(ctx context.Context, err error) int {
-	code := codeOf(ctx, err)
-	var own *codeError
-	if err == nil || errors.As(err, &own) && own.err == nil {
-		return code
-	}
-	t.fail(err, code)
-	return code
-}

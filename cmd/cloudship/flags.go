@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -31,11 +32,19 @@ type stackFlags struct {
 	noBuild  bool
 	noProbe  bool
 	keep     int
+	verbose  bool
 }
 
-func (f *stackFlags) add(fs *pflag.FlagSet) {
+// addVars adds the flags of commands that read the files alone, or only look.
+func (f *stackFlags) addVars(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&f.vars, "var", nil, "a variable's value, as NAME=VALUE; may be repeated")
 	fs.StringArrayVar(&f.varFiles, "var-file", nil, "a file with variables' values; may be repeated")
+	fs.BoolVar(&f.verbose, "verbose", false, "print also what builds and package managers say")
+}
+
+// add adds the flags of commands that plan.
+func (f *stackFlags) add(fs *pflag.FlagSet) {
+	f.addVars(fs)
 	fs.BoolVar(&f.newKey, "new-key", false, "make a sealing key, should this stack exist nowhere yet")
 	fs.DurationVar(&f.lockWait, "lock-wait", 0, "how long to wait for somebody else's lock")
 	fs.IntVar(&f.parallel, "parallelism", 10, "calls in flight at a time")
@@ -44,8 +53,9 @@ func (f *stackFlags) add(fs *pflag.FlagSet) {
 	fs.IntVar(&f.keep, "keep", 5, "releases that each server keeps")
 }
 
-// open opens the session of a command.
-func (f *stackFlags) options(t *terminal, g *global, command string) (engine.Options, error) {
+// options are what the engine is told by a command's flags. At a terminal, variables that nobody
+// gave are asked for.
+func (f *stackFlags) options(ctx context.Context, t *terminal, g *global, command string) (engine.Options, error) {
 	vars := map[string]string{}
 	for _, v := range f.vars {
 		name, value, ok := strings.Cut(v, "=")
@@ -54,13 +64,42 @@ func (f *stackFlags) options(t *terminal, g *global, command string) (engine.Opt
 		}
 		vars[name] = value
 	}
-	p := newProgress(t)
-	return engine.Options{
+	if f.parallel < 0 {
+		return engine.Options{}, &usageError{fmt.Errorf("--parallelism %d: want 1 or more", f.parallel)}
+	}
+	if t.progress == nil {
+		t.progress = newProgress(t, f.verbose)
+	}
+	p := t.progress
+	o := engine.Options{
 		Dir: g.dir, Vars: vars, VarFiles: f.varFiles, Environ: os.Environ(), BuiltIn: builtIn, PluginPath: pluginPath(),
-		Command: command, MakeKey: f.newKey || t.interactive, LockWait: f.lockWait, Parallel: f.parallel, Pace: pace(),
+		Command: command, MakeKey: f.newKey || t.interactive && !t.json, LockWait: f.lockWait, Parallel: f.parallel, Pace: pace(),
 		NoBuild: f.noBuild, NoProbe: f.noProbe, Keep: f.keep, Redactor: t.secrets,
-		Event: p.event, Say: func(line string) { t.say("%s", line) }, Warn: t.warn, Stderr: &plugLog{t: t},
-	}, nil
+		Event: p.event, Say: func(line string) { t.say("%s", line) }, Detail: p.detail, Busy: p.busy, Warn: t.warn, Stderr: &plugLog{t: t},
+	}
+	return o, t.askFor(ctx, o)
+}
+
+// askFor asks for the variables that nobody gave, where somebody is there to answer.
+func (t *terminal) askFor(ctx context.Context, o engine.Options) error {
+	if !t.interactive || t.json {
+		return nil
+	}
+	for _, v := range engine.Missing(o) {
+		question := "variable " + v.Name
+		if v.Description != "" {
+			question += " (" + v.Description + ")"
+		}
+		value, err := t.prompt(ctx, question+": ", v.Sensitive)
+		if err != nil {
+			return err
+		}
+		if v.Sensitive {
+			t.secrets.Add(value)
+		}
+		o.Vars[v.Name] = value
+	}
+	return nil
 }
 
 // pace is how fast things are asked again: as real clouds like it, unless CLOUDSHIP_PACE names the

@@ -29,7 +29,11 @@ func run() int {
 	t := newTerminal(os.Stdin, os.Stdout, os.Stderr)
 	root := newRoot(t)
 	root.SetArgs(os.Args[1:])
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err != nil && cmd == root {
+		err = &usageError{err} // it does nothing itself: an unknown command
+	}
+	t.close()
 	return t.exit(ctx, err)
 }
 

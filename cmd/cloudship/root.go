@@ -20,7 +20,9 @@ Start with 'cloudship init', or try it with no account at all: 'cloudship lab up
 		DisableAutoGenTag: true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			err := environ(cmd)
-			t.json = g.json
+			if g.json {
+				t.streams()
+			}
 			return err
 		},
 	}
@@ -30,9 +32,11 @@ Start with 'cloudship init', or try it with no account at all: 'cloudship lab up
 	root.PersistentFlags().StringVarP(&g.dir, "dir", "C", ".", "the stack's folder")
 	root.PersistentFlags().BoolVar(&g.json, "json", false, "print a stream of JSON objects, one a line")
 	root.AddCommand(
+		newInitCommand(t, g), newValidateCommand(t, g), newFmtCommand(t, g),
 		newPlanCommand(t, g), newApplyCommand(t, g), newDestroyCommand(t, g),
 		newSwitchCommand(t, g), newRollbackCommand(t, g), newScaleCommand(t, g),
 		newStatusCommand(t, g), newReleasesCommand(t, g), newStateCommand(t, g), newOutputCommand(t, g), newLabCommand(t, g), newPluginCommand(t, g),
+		newVersionCommand(t, g),
 	)
 	usage(root)
 	return root

@@ -1,17 +1,19 @@
 package main
 
 import (
+	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"strings"
 	"sync"
+	"text/tabwriter"
 	"time"
 
 	"golang.org/x/term"
 
-	"github.com/cloudship/cloudship/engine"
 	"github.com/cloudship/cloudship/redact"
 )
 
@@ -20,26 +22,47 @@ import (
 type terminal struct {
 	in          *os.File
 	out, err    io.Writer
-	interactive bool // somebody can answer questions
-	color       bool
+	screen      *os.File // what err writes to, for live lines
+	interactive bool     // somebody can answer questions
+	color       bool     // out may show colours
+	colorErr    bool     // err may
+	liveErr     bool     // err may show lines that move
 	json        bool
 	begun       bool // the JSON stream has begun
 	secrets     *redact.Redactor
+	start       time.Time
+	progress    *progress // of the command that runs; nil before
 
-	mu    sync.Mutex
-	start time.Time
-	lines func() // wipes what a live display shows, before other lines
+	mu   sync.Mutex
+	live *live // what is shown of what runs; nil where nothing runs or the terminal cannot
 }
 
 func newTerminal(in, out, err *os.File) *terminal {
 	secrets := redact.New()
 	ci := os.Getenv("CI") != "" && os.Getenv("CI") != "false"
 	t := &terminal{
-		in: in, out: &redacted{out, secrets}, err: &redacted{err, secrets}, secrets: secrets, start: time.Now(),
+		in: in, out: &redacted{out, secrets}, err: &redacted{err, secrets}, screen: err, secrets: secrets, start: time.Now(),
 		interactive: term.IsTerminal(int(in.Fd())) && term.IsTerminal(int(err.Fd())) && !ci,
+		color:       colorful(out), colorErr: colorful(err),
 	}
-	t.color = term.IsTerminal(int(out.Fd())) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	t.liveErr = term.IsTerminal(int(err.Fd())) && !ci && os.Getenv("TERM") != "dumb"
 	return t
+}
+
+// colorful reports whether a file is a terminal that may show colours.
+func colorful(f *os.File) bool {
+	return term.IsTerminal(int(f.Fd())) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}
+
+// streams makes the terminal print a stream of objects instead of lines.
+func (t *terminal) streams() { t.json, t.liveErr = true, false }
+
+// close ends what is shown.
+func (t *terminal) close() {
+	if t.progress != nil {
+		t.progress.close()
+		t.progress = nil
+	}
 }
 
 // redacted removes secrets from whole writes: everything here writes whole lines.
@@ -61,8 +84,9 @@ func (t *terminal) say(format string, args ...any) {
 }
 
 // warn tells what the user should know.
-func (t *terminal) warn(text string) { t.line("warn", "warning: "+text, nil) }
+func (t *terminal) warn(text string) { t.diagnostic("warning", "", text, "", exitDone) }
 
+// line tells what is no result: to err, or as an object of the stream with these fields.
 func (t *terminal) line(level, text string, fields map[string]any) {
 	if t.json {
 		all := map[string]any{"@level": level}
@@ -73,14 +97,54 @@ func (t *terminal) line(level, text string, fields map[string]any) {
 		t.object(or(kind, "log"), text, all)
 		return
 	}
+	var lines strings.Builder
+	for _, l := range strings.Split(text, "\n") {
+		fmt.Fprintf(&lines, "cloudship: %s\n", l)
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.lines != nil {
-		t.lines()
+	if t.live != nil {
+		_, _ = t.live.screen.Write(t.secrets.Bytes([]byte(lines.String())))
+		return
 	}
-	for _, l := range strings.Split(text, "\n") {
-		_, _ = fmt.Fprintf(t.err, "cloudship: %s\n", l)
+	_, _ = io.WriteString(t.err, lines.String())
+}
+
+// print writes what was asked for, where no stream of objects is wanted.
+func (t *terminal) print(format string, args ...any) {
+	if t.json {
+		return
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.wipe()
+	_, _ = fmt.Fprintf(t.out, format, args...)
+}
+
+// write lets print write what was asked for, in one piece.
+func (t *terminal) write(print func(io.Writer)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.wipe()
+	print(t.out)
+}
+
+// table writes rows of columns that are parted by tabs.
+func (t *terminal) table(rows func(row func(format string, args ...any))) {
+	t.write(func(out io.Writer) {
+		w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+		rows(func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) })
+		_ = w.Flush()
+	})
+}
+
+// result writes what was asked for: a line, or an object of the stream.
+func (t *terminal) result(kind, text string, fields map[string]any) {
+	if t.json {
+		t.object(kind, text, fields)
+		return
+	}
+	t.print("%s\n", text)
 }
 
 func or(a, b string) string {
@@ -90,34 +154,50 @@ func or(a, b string) string {
 	return b
 }
 
-// fail tells an error and what to do next.
-func (t *terminal) fail(err error, code int) {
-	var diagnostics *engine.DiagnosticsError
-	if errors.As(err, &diagnostics) && !t.json {
-		_ = diagnostics.Print(t.err, t.color)
-		return
-	}
-	hint := hintOf(err)
-	if t.json {
-		t.line("error", err.Error(), map[string]any{"type": "diagnostic", "severity": "error", "hint": hint, "exit_code": code})
-		return
-	}
-	t.line("error", "error: "+err.Error(), nil)
-	if hint != "" {
-		t.line("error", "hint: "+hint, nil)
-	}
-}
-
 // ask puts a question that only "yes" answers.
-func (t *terminal) ask(question string) (bool, error) {
-	if !t.interactive {
+func (t *terminal) ask(ctx context.Context, question string) (bool, error) {
+	if !t.interactive || t.json {
 		return false, &usageError{errors.New("nobody is there to say yes: use --auto-approve (-y), or save the plan with 'plan --out FILE' and apply that")}
 	}
-	_, _ = fmt.Fprintf(t.err, "%s Only 'yes' is taken: ", question)
-	var answer string
-	_, err := fmt.Fscanln(t.in, &answer)
-	if err != nil && answer == "" {
-		return false, nil
+	answer, err := t.prompt(ctx, question+" Only 'yes' is taken: ", false)
+	return answer == "yes", err
+}
+
+// prompt asks for a line, unseen where it is secret. The end of the input is an empty answer.
+func (t *terminal) prompt(ctx context.Context, question string, secret bool) (string, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.wipe()
+	_, _ = io.WriteString(t.err, question)
+	before, err := term.GetState(int(t.in.Fd()))
+	if err != nil {
+		return "", fmt.Errorf("ask: %w", err)
 	}
-	return answer == "yes", nil
+	type answer struct {
+		text string
+		err  error
+	}
+	answered := make(chan answer, 1)
+	go func() {
+		if secret {
+			b, err := term.ReadPassword(int(t.in.Fd()))
+			answered <- answer{string(b), err}
+			return
+		}
+		line, err := bufio.NewReader(t.in).ReadString('\n')
+		answered <- answer{strings.TrimSpace(line), err}
+	}()
+	select {
+	case a := <-answered:
+		if secret || errors.Is(a.err, io.EOF) {
+			_, _ = io.WriteString(t.err, "\n")
+		}
+		if errors.Is(a.err, io.EOF) {
+			a.err = nil
+		}
+		return a.text, a.err
+	case <-ctx.Done(): // the read stays behind; the program ends
+		_, _ = io.WriteString(t.err, "\n")
+		return "", errors.Join(context.Cause(ctx), term.Restore(int(t.in.Fd()), before))
+	}
 }
