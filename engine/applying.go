@@ -159,7 +159,7 @@ func (s *Session) userData(_ context.Context, items []resource.Item) (string, er
 }
 
 // callNeeds is how long the lease must hold for a call to be started.
-const callNeeds = 5 * time.Second
+const callNeeds = 30 * time.Second
 
 // Apply walks a plan that was made under this session's lock, or adopted. The state is committed as
 // it goes, and closed at the end, whatever happened.
