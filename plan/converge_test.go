@@ -333,6 +333,44 @@ func TestCancelAnywhere(t *testing.T) {
 	}
 }
 
+// TestCancelledSwitchIsUndoneBeforeItsCommit ends the context at each phase: before the commit the
+// members go back at once, after it the switch stays where it is and the next run finishes it.
+func TestCancelledSwitchIsUndoneBeforeItsCommit(t *testing.T) {
+	for _, phase := range []string{PhaseTest, PhaseGate, PhaseDrain, PhaseWatch} {
+		t.Run(phase, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := &desk{sim: newSim(), file: pairFile()}
+				must(t, d, applyWish)
+				d.file.release = "v2"
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				d.sim.onRoute = func(p string) {
+					if p == phase {
+						cancel()
+					}
+				}
+				_, r, err := d.apply(ctx, switchWish)
+				if err != nil || !r.Interrupted || len(r.Failed) > 0 || r.Outcome != "" {
+					t.Errorf("%+v, %v", r, err)
+				}
+				d.sim.onRoute = nil
+				m, members := d.memory(), d.sim.membersOf(d.sim.of(resource.LoadBalancer("www"))[0])
+				under, switching := m.Intent.Switch["www"]
+				if before := phase == PhaseTest || phase == PhaseGate; before {
+					if switching || m.Intent.Live["www"] != "blue" || len(members.Facts.Members) != 2 {
+						t.Errorf("not undone: %+v, members %v", m.Intent, members.Facts.Members)
+					}
+				} else if !switching || under.Phase != phase || m.Intent.Live["www"] != "green" {
+					t.Errorf("not kept: %+v", m.Intent)
+				}
+				must(t, d, applyWish)
+				d.settled(t, applyWish)
+				d.unbroken(t)
+			})
+		})
+	}
+}
+
 func TestSwitchKeepsTheOldReleaseReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &desk{sim: newSim(), file: pairFile()}

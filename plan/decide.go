@@ -186,7 +186,7 @@ func (d *deciding) goesOn(b Balancer, under resource.Switch) bool {
 	d.out.Switches[b.Name] = under
 	d.note("load_balancer.%s: the switch from %s to %s goes on at %s", b.Name, under.From, under.To, under.Phase)
 	if c, ok := d.Candidates[d.groups[under.To].Template]; ok && d.releasing() && c.ID != under.Release && !under.Back {
-		d.defer_(ReleaseOf(under.From), fmt.Sprintf("release %s waits until the switch is over: run 'cloudship apply' again", c.ID))
+		d.putOff(ReleaseOf(under.From), fmt.Sprintf("release %s waits until the switch is over: run 'cloudship apply' again", c.ID))
 	}
 	return true
 }
@@ -222,7 +222,7 @@ func (d *deciding) release(b Balancer, live, idle string) error {
 	if bad {
 		reason = fmt.Sprintf("%s is live and keeps release %s; %s went bad before: 'cloudship apply --switch --again' makes it live all the same", live, runs, candidate.ID)
 	}
-	d.defer_(ReleaseOf(live), reason)
+	d.putOff(ReleaseOf(live), reason)
 	return nil
 }
 
@@ -287,7 +287,7 @@ func (d *deciding) note(format string, args ...any) {
 	d.out.Notes = append(d.out.Notes, fmt.Sprintf(format, args...))
 }
 
-func (d *deciding) defer_(a resource.Address, reason string) {
+func (d *deciding) putOff(a resource.Address, reason string) {
 	d.out.Deferred = append(d.out.Deferred, Deferral{Address: a, Reason: reason})
 }
 

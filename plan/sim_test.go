@@ -33,6 +33,7 @@ type sim struct {
 	cutAfter bool           // after its effect rather than before it
 	dead     bool           // killed: nothing has an effect any more
 	onCall   func()         // told of every boundary
+	onRoute  func(string)   // told of every phase of a route
 	kill     func()         // ends the walk of the killed program
 	lose     float64        // how many answers are lost after the effect
 	random   *rand.Rand     // for lose
@@ -460,7 +461,7 @@ func (h simHosts) Update(ctx context.Context, call resource.Call) []resource.Res
 }
 
 // put does what a create or an update wants; on hosts they are one.
-func (h simHosts) put(_ context.Context, do string, call resource.Call) []resource.Result {
+func (h simHosts) put(ctx context.Context, do string, call resource.Call) []resource.Result {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	item := call.Items[0]
@@ -493,6 +494,12 @@ func (h simHosts) put(_ context.Context, do string, call resource.Call) []resour
 			found.Observed = []string{"release", "scale"}
 			on.release = &found
 		case *resource.RouteSpec:
+			if h.onRoute != nil {
+				h.onRoute(call.Phase)
+			}
+			if ctx.Err() != nil {
+				return ctx.Err() // a phase that watches is left
+			}
 			return h.route(spec, item, call)
 		}
 		return nil
