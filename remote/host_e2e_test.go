@@ -3,6 +3,7 @@
 package remote
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 	"golang.org/x/crypto/ssh"
 
@@ -159,7 +161,7 @@ func (l *lab) transfers(t *testing.T, h *Host) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = local.Close() }()
+	t.Cleanup(func() { _ = local.Close() })
 	one, err := LocalImage(t.Context(), local, image.Base, t.TempDir(), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -191,6 +193,46 @@ func (l *lab) transfers(t *testing.T, h *Host) {
 	if err != nil || back.Digest != one.Digest {
 		t.Errorf("from the host it is %s, %v; from here %s", back.Digest, err, one.Digest)
 	}
+
+	next, err := LocalImage(t.Context(), local, derived(t, local, image.Base), t.TempDir(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	told = nil
+	if err := h.Transfer(t.Context(), []Image{next}, func(line string) { told = append(told, line) }); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(told, "\n"); !strings.Contains(got, "sent 0.0 MB of") {
+		t.Errorf("a layer that the host has was sent again: %s", got)
+	}
+}
+
+// derived makes an image in the local engine that adds a layer to base.
+func derived(t *testing.T, local *client.Client, base string) string {
+	t.Helper()
+	c, err := local.ContainerCreate(t.Context(), client.ContainerCreateOptions{
+		Config: &container.Config{Image: base, Cmd: []string{"true"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ref := strings.ToLower("cloudship-test/" + strings.ReplaceAll(t.Name(), "/", "-"))
+	t.Cleanup(func() {
+		ctx := context.WithoutCancel(t.Context())
+		_, _ = local.ImageRemove(ctx, ref, client.ImageRemoveOptions{})
+		if _, err := local.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{}); err != nil {
+			t.Error(err)
+		}
+	})
+	if _, err := local.CopyToContainer(t.Context(), c.ID, client.CopyToContainerOptions{
+		DestinationPath: "/", Content: bytes.NewReader(archiveOf(t, []file{{name: "added", content: []byte(ref)}})),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := local.ContainerCommit(t.Context(), c.ID, client.ContainerCommitOptions{Reference: ref}); err != nil {
+		t.Fatal(err)
+	}
+	return ref
 }
 
 // An enrolment that is cut anywhere is finished by the next, and the server can
