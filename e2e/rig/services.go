@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/registry"
@@ -38,11 +37,10 @@ func (r *Rig) StartServices(ctx context.Context) (s *Services, err error) {
 			s = nil
 		}
 	}()
-	bridge, err := exec.CommandContext(ctx, "docker", "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}").Output()
+	ip, err := bridge()
 	if err != nil {
-		return s, fmt.Errorf("the address of Docker's bridge: %w", err)
+		return s, err
 	}
-	ip := strings.TrimSpace(string(bridge))
 	if s.Redis, err = r.startRedis(ctx, s, ip); err != nil {
 		return s, err
 	}
@@ -50,6 +48,24 @@ func (r *Rig) StartServices(ctx context.Context) (s *Services, err error) {
 		return s, err
 	}
 	return s, s.startRegistry()
+}
+
+// bridge is this machine's address on Docker's own bridge.
+func bridge() (string, error) {
+	card, err := net.InterfaceByName("docker0")
+	if err != nil {
+		return "", fmt.Errorf("Docker's bridge: %w", err)
+	}
+	addresses, err := card.Addrs()
+	if err != nil {
+		return "", fmt.Errorf("Docker's bridge: %w", err)
+	}
+	for _, a := range addresses {
+		if n, ok := a.(*net.IPNet); ok && n.IP.To4() != nil {
+			return n.IP.String(), nil
+		}
+	}
+	return "", errors.New("Docker's bridge has no address")
 }
 
 // Stop ends all services.
