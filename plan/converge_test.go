@@ -178,7 +178,7 @@ func TestVoyagesConverge(t *testing.T) {
 	for _, v := range voyages() {
 		t.Run(v.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				d := &desk{sim: newSim(), file: pairFile()}
+				d := &desk{sim: newSim(), file: pairFile(), saved: true}
 				if v.setup != nil {
 					v.setup(t, d)
 				}

@@ -90,7 +90,7 @@ func (m *maker) unasked(v *verdict, on resource.Address, carried bool) string {
 	case carried && m.verdicts[on].fresh():
 		return ""
 	case !hosted(a.Kind()):
-		return m.unknown(a, v.want.Provider)
+		return firstOf(m.unknown(a, v.want.Provider), m.unknown(a, v.rec.Provider))
 	case v.exists && !v.rec.Announced:
 		return m.unknown(a, "")
 	case a.Kind() == resource.KindRelease:
@@ -147,6 +147,10 @@ func (m *maker) judgePresent(v *verdict, carried bool) {
 	a := v.want.Address
 	schema := m.in.Schemas[v.want.Provider]
 	v.diff = compare(v.want.Spec, v.rec, schema)
+	if from, to := v.rec.Provider, v.want.Provider; from != "" && to != "" && from != to {
+		v.diff.fields = append(v.diff.fields, FieldChange{Name: "provider", Before: quote(from), After: quote(to), Fixed: true})
+		v.diff.asked = append(v.diff.asked, "provider")
+	}
 	renewed, fields, rebased := m.renewal(v)
 	named := slices.Contains(m.in.Replace, a)
 	dead := v.rec.Problem != "" && !carried

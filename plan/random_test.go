@@ -162,7 +162,7 @@ func live(t *testing.T, seed uint64, commands int) {
 }
 
 func TestRandomLives(t *testing.T) {
-	for seed := range uint64(60) {
+	for seed := range uint64(30) {
 		live(t, seed, 8)
 		if t.Failed() {
 			return

@@ -554,7 +554,8 @@ func (h simHosts) Delete(_ context.Context, call resource.Call) []resource.Resul
 // desk is the program and its state: what the engine does around this package, in little.
 type desk struct {
 	sim    *sim
-	stored []byte // the last committed memory
+	stored resource.Memory // the last committed one
+	saved  bool            // plans are saved and read back before they are applied
 	file   file
 }
 
@@ -652,12 +653,15 @@ func costsOf(m resource.Memory) map[resource.Address]resource.Price {
 	return costs
 }
 
+// memory reads what was committed last, through its form in the state.
 func (d *desk) memory() resource.Memory {
 	m := resource.Memory{Stack: stackID}
-	if d.stored != nil {
-		if err := json.Unmarshal(d.stored, &m); err != nil {
-			d.sim.wrong = append(d.sim.wrong, "stored memory: "+err.Error())
-		}
+	b, err := json.Marshal(d.stored)
+	if err == nil && d.stored.Stack != "" {
+		err = json.Unmarshal(b, &m)
+	}
+	if err != nil {
+		d.sim.wrong = append(d.sim.wrong, "stored memory: "+err.Error())
 	}
 	return m
 }
@@ -770,20 +774,17 @@ func (d *desk) apply(ctx context.Context, w wish) (*Plan, Result, error) {
 	if err != nil {
 		return nil, Result{}, err
 	}
-	p, err = roundTrip(p)
-	if err != nil {
-		return nil, Result{}, err
+	if d.saved {
+		if p, err = roundTrip(p); err != nil {
+			return nil, Result{}, err
+		}
 	}
 	ledger := NewLedger(d.memory(), have, "ann")
 	store := func() error {
 		d.sim.mu.Lock()
 		defer d.sim.mu.Unlock()
 		return d.sim.boundary("commit", func() error {
-			b, err := json.Marshal(ledger.Memory())
-			if err != nil {
-				return err
-			}
-			d.stored = b
+			d.stored = ledger.Memory()
 			return nil
 		})
 	}
