@@ -23,6 +23,7 @@ type Rig struct {
 	Root    string // everything is below it
 	Dir     string // the stack's folder
 	Lab     string // the lab's data folder
+	Source  string // the repository
 	Env     []string
 	Out     io.Writer // what the program says, while it says it; nil: nowhere
 }
@@ -33,7 +34,11 @@ func New(program, example string, out io.Writer) (*Rig, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Rig{Program: program, Root: root, Dir: filepath.Join(root, "stack"), Lab: filepath.Join(root, "lab"), Out: out}
+	source, err := filepath.Abs(filepath.Join(example, "..", ".."))
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(root))
+	}
+	r := &Rig{Source: source, Program: program, Root: root, Dir: filepath.Join(root, "stack"), Lab: filepath.Join(root, "lab"), Out: out}
 	if err := os.CopyFS(r.Dir, os.DirFS(example)); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(root))
 	}

@@ -25,9 +25,6 @@ type Services struct {
 	stops          []func()
 }
 
-// ferretDB is what speaks MongoDB's protocol: a Go module, on SQLite.
-const ferretDB = "github.com/FerretDB/FerretDB/cmd/ferretdb@v1.24.2"
-
 // StartServices starts Redis from Debian, FerretDB, and a registry that wants a password.
 func (r *Rig) StartServices(ctx context.Context) (s *Services, err error) {
 	s = &Services{User: "proleads", Password: "lab-only-password"}
@@ -90,13 +87,13 @@ func (r *Rig) startRedis(ctx context.Context, s *Services, ip string) (string, e
 }
 
 func (r *Rig) startMongoDB(ctx context.Context, s *Services, ip string) (string, error) {
-	bin := filepath.Join(r.Root, "bin")
-	build := exec.CommandContext(ctx, "go", "install", ferretDB)
-	build.Env = append(os.Environ(), "GOBIN="+bin)
+	program := filepath.Join(r.Root, "mongodb-server")
+	build := exec.CommandContext(ctx, "go", "build", "-o", program, ".")
+	build.Dir = filepath.Join(r.Source, "e2e", "mongodb")
 	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go install %s: %w\n%s", ferretDB, err, lastLines(string(out), 10))
+		return "", fmt.Errorf("build %s: %w\n%s", build.Dir, err, lastLines(string(out), 10))
 	}
-	dir := filepath.Join(r.Root, "ferretdb")
+	dir := filepath.Join(r.Root, "mongodb")
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return "", err
 	}
@@ -105,8 +102,7 @@ func (r *Rig) startMongoDB(ctx context.Context, s *Services, ip string) (string,
 		return "", err
 	}
 	at := net.JoinHostPort(ip, port)
-	err = s.start(ctx, at, exec.Command(filepath.Join(bin, "ferretdb"), "--handler=sqlite", "--sqlite-url=file:"+dir+"/",
-		"--listen-addr="+at, "--telemetry=disable", "--state-dir="+dir, "--debug-addr=-", "--log-level=error"))
+	err = s.start(ctx, at, exec.Command(program, at, dir))
 	return "mongodb://" + at + "/proleads", err
 }
 
