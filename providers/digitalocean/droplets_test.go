@@ -138,6 +138,17 @@ func TestDeleteByTagSparesStrangers(t *testing.T) {
 			t.Error(r.Err)
 		}
 	}
+	// The same call again, when some are gone: by tag as well.
+	c.Tag += "2"
+	if n := h.calls(func() {
+		for _, r := range h.provider.Delete(t.Context(), c) {
+			if r.Err != nil {
+				t.Error(r.Err)
+			}
+		}
+	}); n > 7 {
+		t.Errorf("deleting again took %d calls", n)
+	}
 	left := h.list(resource.KindServer)
 	if _, ok := left[resource.Server("blue", 2)]; !ok || len(left) != 1 {
 		t.Errorf("left: %v", left)
@@ -169,6 +180,9 @@ func TestSwitchedOffServerIsBrokenAndMended(t *testing.T) {
 
 func TestKeyOfAnotherIsAConflictAndOursIsTaken(t *testing.T) {
 	h := start(t)
+	if len(h.list()) != 0 {
+		t.Error("an empty stack has something")
+	}
 	if _, _, err := h.client().Keys.Create(t.Context(), &godo.KeyCreateRequest{Name: "ann's laptop", PublicKey: publicKey + " ann@laptop"}); err != nil {
 		t.Fatal(err)
 	}

@@ -59,7 +59,7 @@ func (p *Provider) ensureTags(ctx context.Context, a resource.Address, tags ...s
 }
 
 // taggedAtOnce is how many droplets are tagged or untagged with one request.
-const taggedAtOnce = 200
+const taggedAtOnce = 250
 
 // tagDroplets puts a tag that exists on droplets, or takes it off.
 func (p *Provider) tagDroplets(ctx context.Context, a resource.Address, tag string, ids []string, on bool) error {

@@ -31,6 +31,7 @@ type Provider struct {
 	catalogue catalogue
 	births    births
 	expected  expected
+	known     keyring
 }
 
 // New makes a provider that is to be configured.
