@@ -29,7 +29,6 @@ func (d Drivers) driver(provider string) (resource.Driver, error) {
 func (k *walk) perform(n *node) {
 	n.started = time.Now()
 	k.event(n.Step, Event{What: Started, Line: n.Reason})
-	ctx := k.ctx
 	freed := false
 	free := func() {
 		if !freed {
@@ -37,24 +36,22 @@ func (k *walk) perform(n *node) {
 			k.messages <- message{called: n}
 		}
 	}
-	errs := k.do(ctx, n, n.Step, free)
+	errs := k.do(k.ctx, n, n.Step, free)
 	free()
 	end := message{ended: n}
-	switch left := interrupted(ctx, errs); {
+	switch {
 	case len(errs) == 0:
 		k.event(n.Step, Event{What: Done, Elapsed: time.Since(n.started)})
-	case left:
+	case k.onlyStopped(n.Step, errs):
 		end.left = true
-		if n.Switch != nil && !n.Switch.Committed() && !n.Switch.Back {
+		if n.Switch != nil && !n.Switch.Committed() && !n.Switch.Back && k.ctx.Err() != nil {
 			end.errs = k.goBack(n)
 		}
 	default:
 		k.event(n.Step, Event{What: Failed, Elapsed: time.Since(n.started), Err: errs[0].Err, Address: errs[0].Address})
 		end.errs, end.out = errs, n.Outcome
-		if n.Do != DoUpdate || n.Switch == nil {
-			if n.Outcome == Refused && resource.KindOf(errs[0].Err) != resource.Failed {
-				end.out = "" // it says nothing of the release
-			}
+		if n.Switch == nil && resource.KindOf(errs[0].Err) != resource.Failed {
+			end.out = "" // it says nothing of the release
 		}
 		if back := k.goBack(n); len(back) > 0 {
 			end.errs = append(end.errs, back...)
@@ -66,12 +63,30 @@ func (k *walk) perform(n *node) {
 	k.messages <- end
 }
 
-// interrupted reports whether the errors only say that the walk is to stop.
-func interrupted(ctx context.Context, errs []StepError) bool {
-	if ctx.Err() == nil || len(errs) == 0 {
-		return false
+// A halt is an error that stops the walk, and says nothing of the step that met it.
+type halt struct{ error }
+
+func (h halt) Unwrap() error { return h.error }
+
+// onlyStopped reports whether a step's errors only say that the walk is to stop. Of the phases that
+// only watch, every error does, once the context has ended.
+func (k *walk) onlyStopped(s Step, errs []StepError) bool {
+	if k.ctx.Err() != nil && watches(s.Phase) {
+		return true
 	}
-	return !slices.ContainsFunc(errs, func(e StepError) bool { return !errors.Is(e.Err, ctx.Err()) })
+	return !slices.ContainsFunc(errs, func(e StepError) bool {
+		var h halt
+		return !errors.As(e.Err, &h) && (k.ctx.Err() == nil || !errors.Is(e.Err, k.ctx.Err()))
+	})
+}
+
+// watches reports whether a phase of a route is a wait rather than a change.
+func watches(phase string) bool {
+	switch phase {
+	case PhaseTest, PhaseGate, PhaseDrain, PhaseWatch:
+		return true
+	}
+	return false
 }
 
 // goBack takes the way back from a failed step, to its end even when the walk is to stop, and
@@ -160,7 +175,7 @@ func (k *walk) prepare(s Step) error {
 	if s.Switch != nil || s.Tag != "" {
 		if err := k.commit(); err != nil {
 			k.messages <- message{stop: err}
-			return err
+			return halt{err}
 		}
 	}
 	return nil
@@ -206,7 +221,7 @@ func (c *calling) repeat() {
 	for len(c.left) > 0 {
 		if err := c.may(); err != nil {
 			c.messages <- message{stop: err}
-			c.fail(c.left, err)
+			c.fail(c.left, halt{err})
 			return
 		}
 		d, err := c.world.Drivers.driver(c.step.Provider)
@@ -235,8 +250,7 @@ func (c *calling) repeat() {
 // only watch are left.
 func (c *calling) send(d resource.Driver, call resource.Call) []resource.Result {
 	ctx := c.base
-	switch c.step.Phase {
-	case PhaseTest, PhaseGate, PhaseDrain, PhaseWatch:
+	if watches(c.step.Phase) {
 		ctx = c.ctx
 	}
 	switch c.step.Do {

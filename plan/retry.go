@@ -104,6 +104,8 @@ func (c *calling) lookForMade(why error) error {
 			}
 		case c.ctx.Err() != nil:
 			return c.ctx.Err()
+		case errors.As(err, new(halt)):
+			return err
 		case time.Since(began) > c.pace.Patience:
 			return fmt.Errorf("%w; and looking for what it made: %w", why, err)
 		}

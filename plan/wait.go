@@ -2,6 +2,7 @@ package plan
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -126,7 +127,7 @@ func (k *walk) list(ctx context.Context, provider string, q resource.Query) (res
 		return resource.Listing{}, err
 	}
 	if err := k.may(); err != nil {
-		return resource.Listing{}, err
+		return resource.Listing{}, halt{err}
 	}
 	return d.List(ctx, q)
 }
@@ -138,6 +139,10 @@ func (k *walk) answer(p *poll) {
 	l.polling = false
 	l.interval = min(l.interval*3/2, k.pace.PollMost)
 	l.next = now.Add(l.interval)
+	if h := (halt{}); errors.As(p.err, &h) {
+		k.halt(h.error)
+		return
+	}
 	if p.err != nil {
 		if until := untilOf(p.err); until.After(l.next) {
 			l.next = until

@@ -49,6 +49,7 @@ type walk struct {
 	calling  int               // of them, those that hold a slot
 	calls    map[string]int    // the same by provider
 	stop     error             // why nothing new is started
+	halted   bool              // Commit or May said no: no call is to be made any more
 	last     map[string]string // balancer to the last phase's step
 	result   Result
 	waits    waits
@@ -117,7 +118,12 @@ func newWalk(ctx context.Context, p *Plan, w World) *walk {
 	}
 	for _, n := range k.nodes {
 		for _, id := range n.Needs {
-			byID[id].users = append(byID[id].users, n)
+			need := byID[id]
+			if need == nil {
+				k.stop = fmt.Errorf("the plan is damaged: %q needs %q, which is not in it", n.ID, id)
+				continue
+			}
+			need.users = append(need.users, n)
 		}
 		if n.left == 0 {
 			k.ready = append(k.ready, n)
@@ -178,10 +184,24 @@ func (k *walk) announce() bool {
 		return true
 	}
 	if err := k.commit(); err != nil {
-		k.stop = err
+		k.halt(err)
 		return false
 	}
 	return true
+}
+
+// halt stops the walk because it may do nothing more: what waits is left at once.
+func (k *walk) halt(err error) {
+	if k.stop == nil {
+		k.stop = err
+	}
+	k.halted = true
+	for _, l := range k.waits {
+		for _, w := range l.list {
+			w.reply <- halt{k.stop}
+		}
+		l.list = nil
+	}
 }
 
 // turn waits for one thing to happen and deals with it.
@@ -203,13 +223,14 @@ func (k *walk) turn() {
 }
 
 func (k *walk) take(m message) {
-	if m.stop != nil && k.stop == nil {
-		k.stop = m.stop
-	}
 	switch {
+	case m.stop != nil:
+		k.halt(m.stop)
 	case m.called != nil:
 		k.calling--
 		k.calls[m.called.Provider]--
+	case m.await != nil && k.halted:
+		m.await.reply <- halt{k.stop}
 	case m.await != nil:
 		k.waits.add(m.await, k.pace)
 	case m.polled != nil:

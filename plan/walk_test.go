@@ -369,8 +369,29 @@ func TestLostLeaseStopsTheWalk(t *testing.T) {
 				return nil
 			}
 		})
-		if s.creates != 2 || !r.Interrupted || !errors.Is(r.Err, lost) {
+		if s.creates != 2 || !r.Interrupted || !errors.Is(r.Err, lost) || len(r.Failed) > 0 {
 			t.Errorf("%d creates, %+v", s.creates, r)
+		}
+	})
+}
+
+func TestLostLeaseLeavesWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lost := errors.New("lease lost")
+		s := &stub{create: func(_ int, c resource.Call) []resource.Result {
+			return []resource.Result{{Address: c.Items[0].Mark.Address, Found: thingOf(c.Items[0].Mark, false)}}
+		}}
+		began := time.Now()
+		r, _, _ := walkStub(t.Context(), s, createSteps(3), func(w *World) {
+			w.May = func() error {
+				if time.Since(began) > 2*time.Second {
+					return lost
+				}
+				return nil
+			}
+		})
+		if !r.Interrupted || !errors.Is(r.Err, lost) || len(r.Failed) > 0 || time.Since(began) > 10*time.Second {
+			t.Errorf("after %s: %+v", time.Since(began), r)
 		}
 	})
 }
@@ -441,4 +462,14 @@ func TestUpdateThatIsRepeatedKnowsWhatThereIs(t *testing.T) {
 			t.Errorf("%d updates, %d lists, %+v", s.updates, s.lists, r)
 		}
 	})
+}
+
+func TestDamagedPlanIsNotWalked(t *testing.T) {
+	steps := createSteps(2)
+	steps[1].Needs = []string{"nothing"}
+	s := &stub{}
+	r, _, _ := walkStub(t.Context(), s, steps, nil)
+	if s.creates > 0 || r.Err == nil || !strings.Contains(r.Err.Error(), `needs "nothing"`) {
+		t.Errorf("%d creates, %+v", s.creates, r)
+	}
 }

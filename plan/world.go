@@ -104,7 +104,7 @@ type StepError struct {
 type Result struct {
 	Done        []string    // steps
 	Failed      []StepError // in the order in which they failed; steps that only followed are not here
-	Skipped     []string    // steps that were never started
+	Skipped     []string    // steps that were never started, or were left
 	Outcome     Outcome     // Refused or SwitchedBack when a release was bad
 	Interrupted bool        // the context ended, or May or Commit said no, before all was done
 	Err         error       // why the walk stopped early: the commit's or May's error
