@@ -35,7 +35,8 @@ Start with 'cloudship init', or try it with no account at all: 'cloudship lab up
 		newInitCommand(t, g), newValidateCommand(t, g), newFmtCommand(t, g),
 		newPlanCommand(t, g), newApplyCommand(t, g), newDestroyCommand(t, g),
 		newSwitchCommand(t, g), newRollbackCommand(t, g), newScaleCommand(t, g),
-		newStatusCommand(t, g), newReleasesCommand(t, g), newStateCommand(t, g), newOutputCommand(t, g), newLabCommand(t, g), newPluginCommand(t, g),
+		newStatusCommand(t, g), newLogsCommand(t, g), newStatsCommand(t, g), newExecCommand(t, g), newSSHCommand(t, g), newRunHookCommand(t, g),
+		newReleasesCommand(t, g), newStateCommand(t, g), newOutputCommand(t, g), newLabCommand(t, g), newPluginCommand(t, g),
 		newVersionCommand(t, g),
 	)
 	usage(root)
