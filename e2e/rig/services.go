@@ -17,7 +17,7 @@ import (
 )
 
 // Services are what a story finds already there: databases and a private registry. They run on
-// this machine, at the address of Docker's bridge, where the lab's servers reach them.
+// this machine, in a network of their own, where the lab's servers reach them.
 type Services struct {
 	MongoDB, Redis string // URLs
 	Registry       string // host and port, on loopback
@@ -34,7 +34,7 @@ func (r *Rig) StartServices(ctx context.Context) (s *Services, err error) {
 			s = nil
 		}
 	}()
-	ip, err := bridge()
+	ip, err := s.address(ctx)
 	if err != nil {
 		return s, err
 	}
@@ -47,22 +47,21 @@ func (r *Rig) StartServices(ctx context.Context) (s *Services, err error) {
 	return s, s.startRegistry()
 }
 
-// bridge is this machine's address on Docker's own bridge.
-func bridge() (string, error) {
-	card, err := net.InterfaceByName("docker0")
-	if err != nil {
-		return "", fmt.Errorf("Docker's bridge: %w", err)
-	}
-	addresses, err := card.Addrs()
-	if err != nil {
-		return "", fmt.Errorf("Docker's bridge: %w", err)
-	}
-	for _, a := range addresses {
-		if n, ok := a.(*net.IPNet); ok && n.IP.To4() != nil {
-			return n.IP.String(), nil
+// address makes a network of the stories' own and gives this machine's address in it. Docker's
+// default networks will not do: Docker on the lab's servers has the same ones.
+func (s *Services) address(ctx context.Context) (string, error) {
+	var err error
+	for i := range 20 {
+		name, subnet := fmt.Sprintf("cloudship-services-%d-%d", os.Getpid(), i), fmt.Sprintf("100.64.%d", 77+i)
+		var out []byte
+		out, err = exec.CommandContext(ctx, "docker", "network", "create", "--subnet", subnet+".0/24", "--gateway", subnet+".1", name).CombinedOutput()
+		if err == nil {
+			s.stops = append(s.stops, func() { _ = exec.Command("docker", "network", "rm", name).Run() })
+			return subnet + ".1", nil
 		}
+		err = fmt.Errorf("a network for the services: %w: %s", err, out)
 	}
-	return "", errors.New("Docker's bridge has no address")
+	return "", err
 }
 
 // Stop ends all services.
