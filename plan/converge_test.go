@@ -429,3 +429,35 @@ func TestBadReleaseIsSwitchedBack(t *testing.T) {
 		})
 	}
 }
+
+// TestLostStateComesBackWithAnEmptyPlan rebuilds the memory from what the cloud and the hosts tell.
+func TestLostStateComesBackWithAnEmptyPlan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &desk{sim: newSim(), file: pairFile()}
+		must(t, d, applyWish)
+		d.file.release = "v2"
+		must(t, d, switchWish)
+		kept := d.stored.Releases
+		have, err := Refresh(t.Context(), d.drivers(), resource.Memory{Stack: stackID}, RefreshOptions{Clouds: true, Hosts: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.stored = resource.Memory{Stack: stackID, Records: have.Records, Releases: kept, Intent: resource.Intent{Live: map[string]string{}, Releases: map[string]string{}}}
+		for _, rec := range have.Records {
+			switch spec := rec.Found.Spec.(type) {
+			case *resource.RouteSpec:
+				d.stored.Intent.Live["www"] = spec.Live
+			case *resource.ReleaseSpec:
+				d.stored.Intent.Releases[rec.Mark.Address.Name] = spec.Release
+			}
+		}
+		if d.stored.Intent.Live["www"] != "green" {
+			t.Errorf("live: %v", d.stored.Intent.Live)
+		}
+		if p := must(t, d, applyWish); !p.Empty() || len(p.Drift) > 0 {
+			t.Errorf("the plan after a rebuild: %v, drift %v", ids(p), p.Drift)
+		}
+		d.settled(t, applyWish)
+		d.unbroken(t)
+	})
+}

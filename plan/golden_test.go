@@ -50,6 +50,8 @@ func scenes() []scene {
 	bare := file{groups: []string{"blue"}, servers: 12, size: "small", listeners: 80, balancer: true}
 	data := lone
 	data.data, data.balancer = true, false
+	single := pairFile()
+	single.servers = 1
 	to := func(change func(*file)) func(*testing.T, *desk) {
 		return func(_ *testing.T, d *desk) { change(&d.file) }
 	}
@@ -101,9 +103,46 @@ func scenes() []scene {
 			d.file.release = "v2"
 			must(t, d, switchWish)
 		}, wish: wish{command: "rollback", flags: Flags{Rollback: map[string]string{"www": ""}}}},
+		{name: "scale reaches live too", file: pairFile(), do: func(*testing.T, *desk) {}, wish: wish{command: "scale", flags: Flags{Scale: map[string]map[string]int{"web": {"app": 3}}}}},
+		{name: "a server that is off and does not answer", file: pairFile(), do: func(t *testing.T, d *desk) {
+			found(server(0), func(f *resource.Found) { f.Broken = "powered off" })(t, d)
+			d.sim.unasked[server(0)] = "connect to 192.0.2.1: timed out"
+		}},
+		{name: "a replacement that was stopped", file: single, do: func(t *testing.T, d *desk) {
+			d.file.size = "large"
+			stopped(t, d, applyWish, "create group.green.docker[0] ")
+		}},
+		{name: "a switch that was stopped before its commit", file: pairFile(), do: func(t *testing.T, d *desk) {
+			d.file.release = "v2"
+			stopped(t, d, switchWish, "update load_balancer.www.members "+PhaseAttach)
+		}},
+		{name: "a switch that was stopped after its commit", file: pairFile(), do: func(t *testing.T, d *desk) {
+			d.file.release = "v2"
+			stopped(t, d, switchWish, "update load_balancer.www.route "+PhaseDrain)
+		}},
+		{name: "a way back that was stopped", file: pairFile(), do: func(t *testing.T, d *desk) {
+			d.file.release = "v2"
+			d.sim.badPhase["v2"] = PhaseWatch
+			stopped(t, d, switchWish, "update load_balancer.www.route "+PhaseUndo)
+		}},
 		{name: "destroy", file: pairFile(), do: func(*testing.T, *desk) {}, wish: wish{command: "destroy", destroy: true}},
 		{name: "destroy of many", file: bare, do: func(*testing.T, *desk) {}, wish: wish{command: "destroy", destroy: true}},
 	}
+}
+
+// stopped gives a command and kills it after an operation.
+func stopped(t *testing.T, d *desk, w wish, operation string) {
+	t.Helper()
+	d.sim.onDone = func(op string) {
+		if op == operation {
+			d.sim.die()
+		}
+	}
+	_, _, err := d.apply(t.Context(), w)
+	if err != nil || !d.sim.dead {
+		t.Fatalf("not stopped at %q: %v", operation, err)
+	}
+	d.sim.onDone, d.sim.dead = nil, false
 }
 
 // TestPrintedPlans holds every situation's plan, as a reader sees it and as steps with their needs.

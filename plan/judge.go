@@ -124,7 +124,7 @@ func (m *maker) judgeMissing(v *verdict, on resource.Address, carried bool) {
 		}
 	}
 	switch {
-	case carried && m.verdicts[on].fresh() && (was || v.rec.Mark.Generation > 0):
+	case carried && was && gone.Mark.Generation != v.gen, carried && m.verdicts[on].fresh() && v.rec.Mark.Generation > 0:
 		v.reason = fmt.Sprintf("%s is new", on)
 	case was:
 		v.reason = "gone"

@@ -136,12 +136,19 @@ func (l *Ledger) Announce(s Step) {
 }
 
 // Enter notes what a call found or made of one item, ended well or not. A create on a host that
-// failed stays announced: it is made again.
+// failed stays announced: it is made again. The phases of a switch beside its commit leave the route
+// where it is.
 func (l *Ledger) Enter(s Step, item resource.Item, found resource.Found, ended bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	a := item.Mark.Address
+	l.changes++
 	old := l.memory.Records[a]
+	if a.Kind() == resource.KindRoute && s.Phase != "" && s.Phase != PhaseCommit {
+		old.Facts = found.Facts
+		l.memory.Records[a] = old
+		return
+	}
 	r := resource.Record{Found: found, Want: old.Want}
 	if r.Provider == "" {
 		r.Provider = s.Provider
@@ -157,7 +164,6 @@ func (l *Ledger) Enter(s Step, item resource.Item, found resource.Found, ended b
 		r.Want = item.Spec
 	}
 	l.memory.Records[a] = r
-	l.changes++
 }
 
 // Ready notes that something is in working order now.

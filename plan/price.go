@@ -16,8 +16,8 @@ func (m *maker) prices() Prices {
 		}
 	}
 	for _, x := range m.in.Have.Extra {
-		if x.Provider != "" && x.Mark.Address.Kind() == resource.KindServer {
-			sum.add(&sum.Before, x.Mark.Address.String(), m.cost(x.Mark.Address))
+		if _, carried := carrier(x.Mark.Address); !carried {
+			sum.add(&sum.Before, x.Mark.Address.String(), m.costOfExtra(x))
 		}
 	}
 	for a, v := range m.verdicts {
@@ -62,6 +62,20 @@ func cents(x float64) float64 {
 		return -cents(-x)
 	}
 	return float64(int64(x*unit+0.5)) / unit
+}
+
+// costOfExtra is what a leftover costs: as much as the one that is kept, where they are alike.
+func (m *maker) costOfExtra(x resource.Record) *resource.Price {
+	a := x.Mark.Address
+	if kept, ok := m.in.Have.Records[a]; !ok || kept.Provider != x.Provider || !same(sizeOf(kept), sizeOf(x)) {
+		return nil
+	}
+	return m.cost(a)
+}
+
+// sizeOf is the field of a resource that its price hangs on, or nil.
+func sizeOf(rec resource.Record) []byte {
+	return fieldsOf(current(rec))["size"].Value
 }
 
 // cost is what an address costs as it is now: as told, else what is wanted of it where the wish

@@ -20,7 +20,11 @@ func (m *maker) changes() []Change {
 			if v != nil && v.act == Replace && mv.item.Mark == v.rec.Mark && mv.item.Have.ID == v.rec.ID {
 				continue // told with the replacement
 			}
-			list = append(list, Change{Address: a, Action: Delete, Reason: mv.reason, Provider: mv.provider, Before: m.cost(a)})
+			c := Change{Address: a, Action: Delete, Reason: mv.reason, Provider: mv.provider, Before: m.cost(a)}
+			if i := slices.IndexFunc(m.extra[a], func(x resource.Record) bool { return x.Mark == mv.item.Mark && x.ID == mv.item.Have.ID }); i >= 0 {
+				c.Before = m.costOfExtra(m.extra[a][i])
+			}
+			list = append(list, c)
 		}
 	}
 	rolled := map[resource.Address]bool{}
@@ -114,8 +118,8 @@ func (m *maker) drift() []Change {
 	var list []Change
 	for a, rec := range m.in.Have.Gone {
 		if on, carried := carrier(a); carried {
-			if _, goes := m.in.Have.Gone[on]; goes {
-				continue
+			if base, there := m.in.Have.Records[on]; !there || base.Mark.Generation != rec.Mark.Generation {
+				continue // it went with what it lived on
 			}
 		}
 		list = append(list, Change{Address: a, Action: Delete, Reason: "gone", Provider: rec.Provider})
@@ -170,7 +174,8 @@ func (m *maker) deferrals() []Deferral {
 func (m *maker) unknowns() []resource.Unknown {
 	reasons := map[resource.Address]string{}
 	for a, v := range m.verdicts {
-		if v.unknown != "" {
+		on, carried := carrier(a)
+		if mended := carried && m.verdicts[on] != nil && slices.Contains(m.verdicts[on].changed, Broken); v.unknown != "" && !mended {
 			reasons[a] = v.unknown
 		}
 	}

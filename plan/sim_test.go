@@ -33,6 +33,7 @@ type sim struct {
 	cutAfter bool           // after its effect rather than before it
 	dead     bool           // killed: nothing has an effect any more
 	onCall   func()         // told of every boundary
+	onDone   func(string)   // told of every effect
 	onRoute  func(string)   // told of every phase of a route
 	kill     func()         // ends the walk of the killed program
 	lose     float64        // how many answers are lost after the effect
@@ -97,6 +98,11 @@ func (s *sim) boundary(op string, effect func() error) error {
 	err := effect()
 	s.log = append(s.log, op)
 	s.check(op)
+	if s.onDone != nil {
+		if s.onDone(op); s.dead {
+			return simError(resource.Failed, "killed after "+op)
+		}
+	}
 	if at {
 		s.die()
 		return simError(resource.Failed, "killed after "+op)
