@@ -26,7 +26,29 @@ const (
 	exitPreflight    = 8
 	exitRefused      = 9
 	exitUsage        = 64
+	exitInterrupted  = 130
+	exitTerminated   = 143
 )
+
+// exitCodes is the table of docs/cli.md.
+var exitCodes = []struct {
+	code    int
+	meaning string
+}{
+	{exitDone, "done, or nothing to do"},
+	{exitError, "error"},
+	{exitChanges, "the plan has changes (`plan --detailed-exitcode`)"},
+	{exitPolicy, "refused by policy or budget"},
+	{exitLocked, "somebody else holds the lock"},
+	{exitStale, "the plan is stale: the world or the state has moved; nothing was changed"},
+	{exitHalfway, "stopped half-way; run it again, it goes on from there"},
+	{exitSwitchedBack, "the release was bad and was switched back"},
+	{exitPreflight, "preflight failed: a key, credentials, limits; nothing was changed"},
+	{exitRefused, "the release was bad and was not switched; the live group was not touched"},
+	{exitUsage, "the command line cannot be meant"},
+	{exitInterrupted, "interrupted (Ctrl-C); what ran was ended and saved"},
+	{exitTerminated, "terminated (SIGTERM); what ran was ended and saved"},
+}
 
 // codeError is an error with an exit code of its own. Without a cause it is silent: all was said.
 type codeError struct {
@@ -58,7 +80,7 @@ func (e *interruptedError) code() int {
 	if s, ok := e.signal.(syscall.Signal); ok {
 		return 128 + int(s)
 	}
-	return 130
+	return exitInterrupted
 }
 
 // codeOf gives the exit code that an error means.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 
 	"github.com/cloudship/cloudship/engine"
 	"github.com/cloudship/cloudship/plan"
+	"github.com/cloudship/cloudship/plugins"
 	"github.com/cloudship/cloudship/resource"
 )
 
@@ -72,7 +72,7 @@ func (f *stackFlags) options(ctx context.Context, t *terminal, g *global, comman
 	}
 	p := t.progress
 	o := engine.Options{
-		Dir: g.dir, Vars: vars, VarFiles: f.varFiles, Environ: os.Environ(), BuiltIn: builtIn, PluginPath: pluginPath(),
+		Dir: g.dir, Vars: vars, VarFiles: f.varFiles, Environ: os.Environ(), BuiltIn: builtIn, PluginPath: plugins.Path(os.LookupEnv),
 		Command: command, MakeKey: f.newKey || t.interactive && !t.json, LockWait: f.lockWait, Parallel: f.parallel, Pace: pace(),
 		NoBuild: f.noBuild, NoProbe: f.noProbe, Keep: f.keep, Redactor: t.secrets,
 		Event: p.event, Say: func(line string) { t.say("%s", line) }, Detail: p.detail, Busy: p.busy, Warn: t.warn, Stderr: &plugLog{t: t},
@@ -110,18 +110,6 @@ func pace() plan.Pace {
 		return plan.DefaultPace
 	}
 	return plan.Pace{PollFirst: first, PollMost: 5 * first, RetryFirst: first, RetryMost: 30 * first, Patience: time.Minute, Ready: time.Minute}
-}
-
-// pluginPath is where executables of other providers lie.
-func pluginPath() []string {
-	var path []string
-	if v := os.Getenv("CLOUDSHIP_PLUGIN_PATH"); v != "" {
-		path = filepath.SplitList(v)
-	}
-	if dir, err := os.UserConfigDir(); err == nil {
-		path = append(path, filepath.Join(dir, "cloudship", "plugins"))
-	}
-	return path
 }
 
 // plugLog tells what plugins write to their standard error.

@@ -37,6 +37,7 @@ Start with 'cloudship init', or try it with no account at all: 'cloudship lab up
 		newSwitchCommand(t, g), newRollbackCommand(t, g), newScaleCommand(t, g),
 		newStatusCommand(t, g), newLogsCommand(t, g), newStatsCommand(t, g), newExecCommand(t, g), newSSHCommand(t, g), newRunHookCommand(t, g),
 		newReleasesCommand(t, g), newStateCommand(t, g), newOutputCommand(t, g), newLabCommand(t, g), newPluginCommand(t, g),
+		newTemplateCommand(t, g), newBuildCommand(t, g), newDoctorCommand(t, g), newDocsCommand(t),
 		newVersionCommand(t, g),
 	)
 	usage(root)
