@@ -29,7 +29,7 @@ type lbView struct {
 	Nodes       []node       `json:"nodes"`
 	VIPs        []vip        `json:"virtualIps"`
 	Persistence *persistence `json:"sessionPersistence"`
-	Metadata    []item       `json:"metadata"`
+	Metadata    []meta       `json:"metadata"`
 	Created     stamp        `json:"created"`
 	Updated     stamp        `json:"updated"`
 
@@ -57,7 +57,7 @@ type vip struct {
 	Version string `json:"ipVersion,omitempty"`
 }
 
-type item struct {
+type meta struct {
 	ID    int    `json:"id,omitempty"`
 	Key   string `json:"key"`
 	Value string `json:"value"`
@@ -114,11 +114,13 @@ type lbRequest struct {
 	VIPs        []vip        `json:"virtualIps,omitempty"`
 	Monitor     *monitor     `json:"healthMonitor,omitempty"`
 	Persistence *persistence `json:"sessionPersistence,omitempty"`
-	Metadata    []item       `json:"metadata,omitempty"`
+	Metadata    []meta       `json:"metadata,omitempty"`
 }
 
-// done are the statuses of success: documents and servers differ on which.
-var done = &gophercloud.RequestOpts{OkCodes: []int{http.StatusOK, http.StatusAccepted, http.StatusNoContent}}
+// done has the statuses of success: documents and servers differ on which.
+func done() *gophercloud.RequestOpts {
+	return &gophercloud.RequestOpts{OkCodes: []int{http.StatusOK, http.StatusAccepted, http.StatusNoContent}}
+}
 
 func (c *lbClient) at(id int, parts ...string) string {
 	return c.service.ServiceURL(append([]string{"loadbalancers", strconv.Itoa(id)}, parts...)...)
@@ -168,44 +170,49 @@ func (c *lbClient) get(ctx context.Context, id int) (*lbView, error) {
 // gone reports whether a status says that a balancer is no more: it is shown by its id for months.
 func gone(status string) bool { return status == "DELETED" || status == "PENDING_DELETE" }
 
-// whole gives a balancer with its health monitor and its TLS.
-func (c *lbClient) whole(ctx context.Context, id int) (*lbView, error) {
+// monitored gives a balancer with its health monitor.
+func (c *lbClient) monitored(ctx context.Context, id int) (*lbView, error) {
 	lb, err := c.get(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	return lb, c.complete(ctx, lb)
-}
-
-// complete asks for what a balancer's view lacks.
-func (c *lbClient) complete(ctx context.Context, lb *lbView) error {
 	var m struct {
 		Monitor monitor `json:"healthMonitor"`
 	}
-	if _, err := c.service.Get(ctx, c.at(lb.ID, "healthmonitor"), &m, nil); err != nil {
-		return err
+	if _, err := c.service.Get(ctx, c.at(id, "healthmonitor"), &m, nil); err != nil {
+		return nil, err
 	}
 	if m.Monitor.Type != "" {
 		lb.monitor = &m.Monitor
 	}
+	return lb, nil
+}
+
+// whole gives a balancer with its health monitor and its TLS.
+func (c *lbClient) whole(ctx context.Context, id int) (*lbView, error) {
+	lb, err := c.monitored(ctx, id)
+	if err != nil {
+		return nil, err
+	}
 	var s struct {
 		SSL *sslTerm `json:"sslTermination"`
 	}
-	_, err := c.service.Get(ctx, c.at(lb.ID, "ssltermination"), &s, nil)
-	if gophercloud.ResponseCodeIs(err, http.StatusNotFound) {
-		return nil
-	}
-	if s.SSL != nil && s.SSL.Enabled && s.SSL.Certificate != "" {
+	_, err = c.service.Get(ctx, c.at(id, "ssltermination"), &s, nil)
+	switch {
+	case gophercloud.ResponseCodeIs(err, http.StatusNotFound): // there is none
+	case err != nil:
+		return nil, err
+	case s.SSL != nil && s.SSL.Enabled && s.SSL.Certificate != "":
 		lb.ssl = s.SSL
 	}
-	return err
+	return lb, nil
 }
 
 func (c *lbClient) create(ctx context.Context, r lbRequest) (*lbView, error) {
 	var body struct {
 		Balancer *lbView `json:"loadBalancer"`
 	}
-	_, err := c.service.Post(ctx, c.service.ServiceURL("loadbalancers"), map[string]any{"loadBalancer": r}, &body, done)
+	_, err := c.service.Post(ctx, c.service.ServiceURL("loadbalancers"), map[string]any{"loadBalancer": r}, &body, done())
 	if err == nil && body.Balancer == nil {
 		err = &resource.Error{Kind: resource.Ambiguous, Op: "create load balancer", Message: "the answer holds no load balancer"}
 	}
@@ -214,12 +221,12 @@ func (c *lbClient) create(ctx context.Context, r lbRequest) (*lbView, error) {
 
 // put changes a balancer, or, with a part, that part of it. Answers have bodies or not.
 func (c *lbClient) put(ctx context.Context, id int, name string, body any, part ...string) error {
-	_, err := c.service.Put(ctx, c.at(id, part...), map[string]any{name: body}, nil, done)
+	_, err := c.service.Put(ctx, c.at(id, part...), map[string]any{name: body}, nil, done())
 	return err
 }
 
 func (c *lbClient) remove(ctx context.Context, id int, part ...string) error {
-	_, err := c.service.Delete(ctx, c.at(id, part...), done)
+	_, err := c.service.Delete(ctx, c.at(id, part...), done())
 	return err
 }
 
@@ -227,7 +234,7 @@ func (c *lbClient) addNodes(ctx context.Context, id int, nodes []node) ([]node, 
 	var body struct {
 		Nodes []node `json:"nodes"`
 	}
-	_, err := c.service.Post(ctx, c.at(id, "nodes"), map[string]any{"nodes": nodes}, &body, done)
+	_, err := c.service.Post(ctx, c.at(id, "nodes"), map[string]any{"nodes": nodes}, &body, done())
 	return body.Nodes, err
 }
 
@@ -250,17 +257,17 @@ func (c *lbClient) removeNodes(ctx context.Context, id int, nodes []node) error 
 	for _, n := range nodes {
 		query.Add("id", strconv.Itoa(n.ID))
 	}
-	_, err := c.service.Delete(ctx, c.at(id, "nodes")+"?"+query.Encode(), done)
+	_, err := c.service.Delete(ctx, c.at(id, "nodes")+"?"+query.Encode(), done())
 	return err
 }
 
 // setMetadata brings metadata to what is wanted; an empty value takes an item away. It is at once.
 func (c *lbClient) setMetadata(ctx context.Context, lb *lbView, wanted map[string]string) error {
-	have := map[string]item{}
+	have := map[string]meta{}
 	for _, m := range lb.Metadata {
 		have[m.Key] = m
 	}
-	var add []item
+	var add []meta
 	for _, key := range noteKeys {
 		value, named := wanted[key]
 		m, there := have[key]
@@ -275,13 +282,13 @@ func (c *lbClient) setMetadata(ctx context.Context, lb *lbView, wanted map[strin
 				return err
 			}
 		default:
-			add = append(add, item{Key: key, Value: value})
+			add = append(add, meta{Key: key, Value: value})
 		}
 	}
 	if len(add) == 0 {
 		return nil
 	}
-	_, err := c.service.Post(ctx, c.at(lb.ID, "metadata"), map[string]any{"metadata": add}, nil, done)
+	_, err := c.service.Post(ctx, c.at(lb.ID, "metadata"), map[string]any{"metadata": add}, nil, done())
 	return err
 }
 

@@ -2,6 +2,7 @@ package rackspace
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,9 +17,41 @@ const (
 	drainKey   = "cloudship-drain"   // seconds that leaving nodes have
 	standbyKey = "cloudship-standby" // "attached"
 	secretKey  = "cloudship-key"     // keyed digest of the private key of its certificate
+	nodesKey   = "cloudship-nodes"   // ids of the nodes that are ours, whatever became of their servers
 )
 
-var noteKeys = []string{markKey, targetKey, healthyKey, drainKey, standbyKey, secretKey}
+var noteKeys = []string{markKey, targetKey, healthyKey, drainKey, standbyKey, secretKey, nodesKey}
+
+// longestNote is what a value of metadata holds.
+const longestNote = 256
+
+// ownNodes are the ids of the nodes that were noted as ours.
+func (lb *lbView) ownNodes() map[int]bool {
+	own := map[int]bool{}
+	for _, word := range strings.Fields(lb.note(nodesKey)) {
+		if n, err := strconv.ParseInt(word, 36, 64); err == nil {
+			own[int(n)] = true
+		}
+	}
+	return own
+}
+
+// nodesNote notes nodes as ours, beside those that were and are still there. The oldest are left
+// out when there are more than fit.
+func (lb *lbView) nodesNote(added []node) string {
+	own := lb.ownNodes()
+	var words []string
+	for _, n := range slices.Concat(lb.Nodes, added) {
+		if own[n.ID] || slices.ContainsFunc(added, func(a node) bool { return a.ID == n.ID }) {
+			words = append(words, strconv.FormatInt(int64(n.ID), 36))
+		}
+	}
+	text := strings.Join(words, " ")
+	for len(text) > longestNote {
+		_, text, _ = strings.Cut(text, " ")
+	}
+	return text
+}
 
 // note reads one item of a balancer's metadata.
 func (lb *lbView) note(key string) string {
