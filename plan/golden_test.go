@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -222,6 +223,29 @@ func TestSavedPlan(t *testing.T) {
 		again, err := json.MarshalIndent(q, "", "  ")
 		if err != nil || !bytes.Equal(b, again) {
 			t.Errorf("a saved plan comes back differently: %v\n%s", err, again)
+		}
+	})
+}
+
+// FuzzSavedPlan reads plans from anywhere: a damaged one is refused or can at least be shown.
+func FuzzSavedPlan(f *testing.F) {
+	saved, err := os.ReadFile(filepath.Join("testdata", "saved-plan.json"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(saved)
+	f.Add([]byte(`{"format":1,"steps":[{"id":"a","do":"create","items":[{"mark":{"stack":"s","address":"group.g.server[0]","generation":1},"spec":{}}]}]}`))
+	f.Add([]byte(`{"format":1,"changes":[{"address":"group.g.server[0]","action":"+","fields":[{"name":"x","after":[{"a":1},2]}]}]}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var p Plan
+		if json.Unmarshal(b, &p) != nil {
+			return
+		}
+		Print(io.Discard, &p, nil)
+		if p.Valid() == nil {
+			if _, err := roundTrip(&p); err != nil {
+				t.Errorf("a valid plan does not come back: %v", err)
+			}
 		}
 	})
 }

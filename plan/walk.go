@@ -20,6 +20,9 @@ import (
 // its commit is undone. Walk returns when everything it started has ended. A plan without steps only
 // settles what is remembered.
 func Walk(ctx context.Context, p *Plan, w World) Result {
+	if err := p.Valid(); err != nil {
+		return Result{Err: err, Interrupted: true}
+	}
 	k := newWalk(ctx, p, w)
 	defer k.close()
 	w.Ledger.Begin(p)
@@ -37,25 +40,26 @@ func Walk(ctx context.Context, p *Plan, w World) Result {
 // walk is the work on one Walk. Its fields belong to the goroutine of Walk, but for what says
 // otherwise.
 type walk struct {
-	ctx      context.Context // ends when the walk is to stop
-	base     context.Context // for calls that must be let finish; ends with the walk
-	cancel   context.CancelFunc
-	plan     *Plan
-	world    World
-	pace     Pace
-	nodes    []*node
-	ready    []*node           // in the order of the plan
-	running  int               // nodes that were started and have not ended
-	calling  int               // of them, those that hold a slot
-	calls    map[string]int    // the same by provider
-	stop     error             // why nothing new is started
-	halted   bool              // Commit or May said no: no call is to be made any more
-	last     map[string]string // balancer to the last phase's step
-	result   Result
-	waits    waits
-	messages chan message   // from the goroutines of nodes and polls
-	open     sync.WaitGroup // goroutines
-	hooks    sync.Mutex     // the world's functions, by whoever calls them
+	ctx       context.Context // ends when the walk is to stop
+	base      context.Context // for calls that must be let finish; ends with the walk
+	cancel    context.CancelFunc
+	plan      *Plan
+	world     World
+	pace      Pace
+	nodes     []*node
+	ready     []*node           // in the order of the plan
+	running   int               // nodes that were started and have not ended
+	calling   int               // of them, those that hold a slot
+	calls     map[string]int    // the same by provider
+	stop      error             // why nothing new is started
+	announced time.Time         // when creates were last committed
+	halted    bool              // Commit or May said no: no call is to be made any more
+	last      map[string]string // balancer to the last phase's step
+	result    Result
+	waits     waits
+	messages  chan message   // from the goroutines of nodes and polls
+	open      sync.WaitGroup // goroutines
+	hooks     sync.Mutex     // the world's functions, by whoever calls them
 }
 
 // A node is a step being walked.
@@ -118,12 +122,7 @@ func newWalk(ctx context.Context, p *Plan, w World) *walk {
 	}
 	for _, n := range k.nodes {
 		for _, id := range n.Needs {
-			need := byID[id]
-			if need == nil {
-				k.stop = fmt.Errorf("the plan is damaged: %q needs %q, which is not in it", n.ID, id)
-				continue
-			}
-			need.users = append(need.users, n)
+			byID[id].users = append(byID[id].users, n)
 		}
 		if n.left == 0 {
 			k.ready = append(k.ready, n)
@@ -171,18 +170,27 @@ func (k *walk) launch() {
 }
 
 // announce enters the creates that are ready and commits them, so that a call that was sent is
-// never forgotten. It reports false when the commit failed.
+// never forgotten. Creates on hosts may be repeated: theirs is at most one commit a second. It
+// reports false when the commit failed.
 func (k *walk) announce() bool {
-	any := false
+	clouds, hosts := false, false
 	for _, n := range k.ready {
 		if n.Do == DoCreate && !n.told {
 			k.world.Ledger.Announce(n.Step)
-			n.told, any = true, true
+			n.told = true
+			clouds = clouds || n.Provider != ""
+			hosts = hosts || n.Provider == ""
 		}
 	}
-	if !any {
+	switch {
+	case clouds, hosts && time.Since(k.announced) >= time.Second:
+	case hosts:
+		k.changed()
+		return true
+	default:
 		return true
 	}
+	k.announced = time.Now()
 	if err := k.commit(); err != nil {
 		k.halt(err)
 		return false

@@ -101,7 +101,7 @@ func createSteps(n int) []Step {
 
 // walkStub walks steps with a stub, and gives the result, the ledger and what was told.
 func walkStub(ctx context.Context, s *stub, steps []Step, with func(*World)) (Result, *Ledger, []Event) {
-	p := &Plan{Stack: stackID, Steps: steps}
+	p := &Plan{Format: Format, Stack: stackID, Steps: steps}
 	w := World{
 		Drivers: Drivers{Clouds: map[string]Cloud{"cloud": {Driver: s, Schema: resource.Schema{ListLag: 3 * time.Second}}}},
 		Ledger:  NewLedger(resource.Memory{Stack: stackID}, Have{}, "ann"),
@@ -428,7 +428,7 @@ func TestCallCarriesWhatItNeedsAndNoMore(t *testing.T) {
 			}
 		}
 		s := &stub{}
-		p := &Plan{Stack: stackID, Steps: steps, Releases: map[string]resource.ReleaseEntry{"v1": {ID: "v1", Document: json.RawMessage(`{}`)}, "v2": {}}}
+		p := &Plan{Format: Format, Stack: stackID, Steps: steps, Releases: map[string]resource.ReleaseEntry{"v1": {ID: "v1", Document: json.RawMessage(`{}`)}, "v2": {}}}
 		w := World{Drivers: Drivers{Clouds: map[string]Cloud{"cloud": {Driver: s}}}, Ledger: NewLedger(resource.Memory{}, Have{}, "ann")}
 		with(&w)
 		if r := Walk(t.Context(), p, w); len(r.Failed) > 0 {
