@@ -15,15 +15,15 @@ const perPage = 200
 const listTries = 3
 
 // all reads every page of a list. There is no cursor: rows shift between pages when things are
-// made or deleted meanwhile. What comes twice counts once; when fewer came than there are, the
-// list is begun again. The answer is never nil.
+// made or deleted meanwhile. What comes twice counts once; when rows went, or fewer came than there
+// are, one may have been skipped, and the list is begun again. The answer is never nil.
 func all[T any, K comparable](ctx context.Context, what string, key func(T) K,
 	page func(context.Context, *godo.ListOptions) ([]T, *godo.Response, error)) ([]T, error) {
 	var list []T
 	for range listTries {
 		seen := map[K]bool{}
 		list = []T{}
-		total := 0
+		total, went := 0, false
 		for n := 1; ; n++ {
 			rows, response, err := page(ctx, &godo.ListOptions{Page: n, PerPage: perPage})
 			if err != nil {
@@ -36,13 +36,14 @@ func all[T any, K comparable](ctx context.Context, what string, key func(T) K,
 				}
 			}
 			if response.Meta != nil {
+				went = went || response.Meta.Total < total
 				total = response.Meta.Total
 			}
 			if response.Links == nil || response.Links.IsLastPage() || len(rows) == 0 {
 				break
 			}
 		}
-		if len(list) >= total {
+		if !went && len(list) >= total {
 			break
 		}
 	}
