@@ -1,5 +1,12 @@
 # A small lead tracker: leads are kept in MongoDB, visits are counted in Redis.
 require "json"
+require "uri"
+
+# Debian's MongoDB driver is older than its Ruby, and calls what Ruby 3 took away.
+%i[decode unescape].each do |name|
+  URI.define_singleton_method(name) { |text| URI::DEFAULT_PARSER.unescape(text) } unless URI.respond_to?(name)
+end
+
 require "sinatra/base"
 require "mongo"
 require "redis"
