@@ -80,7 +80,7 @@ var tagPattern = regexp.MustCompile(`^(?:[A-Za-z0-9_.-]|\{\{ *(?:timestamp|date|
 func (l *loader) buildBuild(n *node) *Build {
 	b := &Build{
 		Name: n.label, Context: l.text(n, "context"), Git: l.value(n, "git"), Ref: l.text(n, "ref"), Key: l.value(n, "key"),
-		Dockerfile: l.text(n, "dockerfile"), Target: l.text(n, "target"), Image: orElse(l.text(n, "name"), n.label), Tags: l.texts(n, "tags"),
+		Dockerfile: l.text(n, "dockerfile"), Target: l.text(n, "target"), Image: orElse(l.text(n, "repository"), n.label), Tags: l.texts(n, "tags"),
 		Registry: l.text(n, "registry"), Push: l.flag(n, "push"), Place: place(n.at),
 	}
 	if v, ok := l.field(n, "args"); ok {

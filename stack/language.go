@@ -221,7 +221,7 @@ var language = &block{name: "stack file", blocks: []*block{
 		{name: "dockerfile", takes: text},
 		{name: "target", takes: text},
 		{name: "args", takes: textMap, help: "build arguments; they stay in the image, so they cannot be secret"},
-		{name: "name", takes: text, help: "the image's name; the block's when not said"},
+		{name: "repository", takes: text, help: "the image's name, without registry and tag; the block's label when not said"},
 		{name: "tags", takes: texts, help: "[\"latest\", \"{{timestamp}}\"]"},
 		{name: "registry", takes: reference, of: "registry"},
 		{name: "push", takes: yesNo},

@@ -41,12 +41,12 @@ registry "private" {
 }
 
 build "ruby" {
-  git      = var.source
-  ref      = var.ref
-  name     = "proleads/ruby"
-  tags     = ["{{timestamp}}", "latest"]
-  registry = "private"
-  push     = true
+  git        = var.source
+  ref        = var.ref
+  repository = "proleads/ruby"
+  tags       = ["{{timestamp}}", "latest"]
+  registry   = "private"
+  push       = true
 }
 
 external "mongodb" { url = var.mongodb_url }
