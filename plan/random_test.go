@@ -27,7 +27,18 @@ func (l *life) note(format string, args ...any) { l.did = append(l.did, fmt.Spri
 // change edits the stack file.
 func (l *life) change() {
 	f := &l.d.file
-	switch l.r.IntN(7) {
+	switch l.r.IntN(9) {
+	case 7:
+		if live := l.d.stored.Intent.Live["www"]; len(f.groups) == 1 {
+			f.groups = []string{"blue", "green"}
+		} else if live != "" && len(l.d.stored.Intent.Switch) == 0 {
+			f.groups = []string{live}
+		}
+	case 8:
+		if l.chance(3) {
+			f.balancer = !f.balancer
+			l.d.sim.served = false
+		}
 	case 0, 1:
 		f.release = fmt.Sprintf("v%d", 1+l.r.IntN(6))
 	case 2:
@@ -43,7 +54,7 @@ func (l *life) change() {
 			f.network = []string{"lan", "wan"}[l.r.IntN(2)]
 		}
 	}
-	l.note("file: release %s, servers %d, size %s, port %d, keys %v, network %s", f.release, f.servers, f.size, f.listeners, f.keys, f.network)
+	l.note("file: groups %v, balancer %v, release %s, servers %d, size %s, port %d, keys %v, network %s", f.groups, f.balancer, f.release, f.servers, f.size, f.listeners, f.keys, f.network)
 }
 
 // harm changes the world behind our back.
@@ -73,7 +84,7 @@ func (l *life) harm() {
 
 // wish picks a command.
 func (l *life) wish() wish {
-	if len(l.d.file.groups) == 1 {
+	if len(l.d.file.groups) == 1 || !l.d.file.balancer {
 		return applyWish
 	}
 	switch l.r.IntN(6) {
