@@ -63,7 +63,7 @@ build "app" {
   dockerfile = "Dockerfile"
   target     = "run"
   args       = { RUBY = "3.3" }
-  name       = "shop/app"
+  repository = "shop/app"
   tags       = ["{{timestamp}}", "latest"]
   registry   = registry.hub
   push       = true
