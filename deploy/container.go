@@ -21,15 +21,15 @@ import (
 // blueprint is all that a container is made from: a service whose late references are resolved and
 // whose secrets are revealed, and what the host adds.
 type blueprint struct {
-	name    string // of the container
-	image   string // as the host's engine knows it
-	service template.Service
-	release *template.Release
-	binds   []mount.Mount     // uploaded files and trees
-	from    []string          // containers whose volumes it takes
-	shared  map[string]string // service to container, for network_mode, pid and ipc of another service
-	labels  map[string]string
-	api     string // the engine's API version
+	container string // its name
+	image     string // as the host's engine knows it
+	name      string // of the service, by which others find it; empty for one that nobody is to find
+	service   template.Service
+	release   *template.Release
+	binds     []mount.Mount // uploaded files and trees
+	from      []string      // containers whose volumes it takes
+	labels    map[string]string
+	api       string // the engine's API version
 }
 
 // options translates a blueprint to the engine's API. Networks beyond the first are connected
@@ -44,11 +44,11 @@ func (b blueprint) options() (client.ContainerCreateOptions, error) {
 	if err != nil {
 		return client.ContainerCreateOptions{}, err
 	}
-	o := client.ContainerCreateOptions{Name: b.name, Config: config, HostConfig: host}
+	o := client.ContainerCreateOptions{Name: b.container, Config: config, HostConfig: host}
 	if s.NetworkMode == "" {
 		first := b.networks()
 		if len(first) > 0 {
-			endpoint, err := endpoint(s, first[0])
+			endpoint, err := b.endpoint(first[0])
 			if err != nil {
 				return o, err
 			}
@@ -173,7 +173,7 @@ func (b blueprint) hostConfig() (*container.HostConfig, error) {
 	h := &container.HostConfig{
 		RestartPolicy:   container.RestartPolicy{Name: container.RestartPolicyMode(s.Restart.Policy), MaximumRetryCount: s.Restart.MaxRetries},
 		PublishAllPorts: s.PublishAll,
-		NetworkMode:     container.NetworkMode(b.of(s.NetworkMode)),
+		NetworkMode:     container.NetworkMode(s.NetworkMode),
 		ExtraHosts:      s.ExtraHosts,
 		DNSSearch:       s.DNSSearch,
 		DNSOptions:      s.DNSOptions,
@@ -186,8 +186,8 @@ func (b blueprint) hostConfig() (*container.HostConfig, error) {
 		CapDrop:         s.Isolation.CapDrop,
 		SecurityOpt:     s.Isolation.SecurityOpts,
 		Sysctls:         s.Isolation.Sysctls,
-		PidMode:         container.PidMode(b.of(s.Isolation.PID)),
-		IpcMode:         container.IpcMode(b.of(s.Isolation.IPC)),
+		PidMode:         container.PidMode(s.Isolation.PID),
+		IpcMode:         container.IpcMode(s.Isolation.IPC),
 		UTSMode:         container.UTSMode(s.Isolation.UTS),
 		UsernsMode:      container.UsernsMode(s.Isolation.UserNS),
 		CgroupnsMode:    container.CgroupnsMode(s.Isolation.Cgroup),
@@ -213,14 +213,6 @@ func (b blueprint) hostConfig() (*container.HostConfig, error) {
 	}
 	h.Mounts, h.Tmpfs, err = b.mounts()
 	return h, err
-}
-
-// of turns service:NAME into container:ID.
-func (b blueprint) of(mode string) string {
-	if name, ok := strings.CutPrefix(mode, "service:"); ok {
-		return "container:" + b.shared[name]
-	}
-	return mode
 }
 
 func bindings(s template.Service) (network.PortMap, error) {
@@ -312,24 +304,44 @@ func tmpfsOptions(m template.Mount) string {
 	return strings.Join(options, ",")
 }
 
-// endpoint is a service's place in one network.
-func endpoint(s template.Service, key string) (*network.EndpointSettings, error) {
-	a := s.Networks[key]
-	e := &network.EndpointSettings{Aliases: a.Aliases, DriverOpts: a.DriverOpts, GwPriority: a.GatewayPrio}
-	if a.IPv4 == "" && a.IPv6 == "" {
+// endpoint is the container's place in one network. There it is found by its service's name, as
+// Compose has it, and by the aliases that the service gives itself.
+func (b blueprint) endpoint(key string) (*network.EndpointSettings, error) {
+	a := b.service.Networks[key]
+	e := &network.EndpointSettings{DriverOpts: a.DriverOpts}
+	if b.name != "" {
+		e.Aliases = append([]string{b.name}, a.Aliases...)
+	}
+	if atLeast(b.api, "1.48") {
+		e.GwPriority = a.GatewayPrio
+	}
+	if a.MAC != "" {
+		if err := e.MacAddress.UnmarshalText([]byte(a.MAC)); err != nil {
+			return nil, fmt.Errorf("address in network %s: %w", key, err)
+		}
+	}
+	if a.IPv4 == "" && a.IPv6 == "" && len(a.LinkLocal) == 0 {
 		return e, nil
 	}
 	e.IPAMConfig = &network.EndpointIPAMConfig{}
-	var err error
-	if a.IPv4 != "" {
-		if e.IPAMConfig.IPv4Address, err = netip.ParseAddr(a.IPv4); err != nil {
+	for _, one := range []struct {
+		text string
+		to   *netip.Addr
+	}{{a.IPv4, &e.IPAMConfig.IPv4Address}, {a.IPv6, &e.IPAMConfig.IPv6Address}} {
+		if one.text == "" {
+			continue
+		}
+		var err error
+		if *one.to, err = netip.ParseAddr(one.text); err != nil {
 			return nil, fmt.Errorf("address in network %s: %w", key, err)
 		}
 	}
-	if a.IPv6 != "" {
-		if e.IPAMConfig.IPv6Address, err = netip.ParseAddr(a.IPv6); err != nil {
+	for _, text := range a.LinkLocal {
+		addr, err := netip.ParseAddr(text)
+		if err != nil {
 			return nil, fmt.Errorf("address in network %s: %w", key, err)
 		}
+		e.IPAMConfig.LinkLocalIPs = append(e.IPAMConfig.LinkLocalIPs, addr)
 	}
 	return e, nil
 }

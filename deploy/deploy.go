@@ -96,6 +96,9 @@ func (d *Driver) look(ctx context.Context, q resource.Query, server resource.Fou
 	if err != nil || on == nil {
 		return nil, err
 	}
+	if on.Facts.Prepared, err = preparedIn(ctx, d.hosts.folder(host)); err != nil {
+		return nil, err
+	}
 	release, err := d.releases.look(ctx, host, server)
 	if err != nil || release == nil {
 		return []resource.Found{*on}, err

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,7 +17,11 @@ import (
 // drain makes the old group's health path fail while it still serves, and waits until the balancer
 // has seen that. Without a drain in the template there is nothing to wait for.
 func (d *routes) drain(ctx context.Context, s *switching) error {
-	p := d.startProbing(ctx, s)
+	p, err := d.startProbing(ctx, s)
+	if err != nil {
+		return err
+	}
+	p.forgive()
 	drained, err := d.onGroup(ctx, s, s.old, func(ctx context.Context, r *rollout, service string, drain *template.Drain, id string) error {
 		return r.hook(ctx, service, id, *drain.Start)
 	})
@@ -23,17 +29,11 @@ func (d *routes) drain(ctx context.Context, s *switching) error {
 		return fmt.Errorf("draining %s: %w", s.oldGroup, err)
 	}
 	if !drained {
-		return p.verdict()
+		return p.worse()
 	}
 	wait := time.Duration(max(s.check.Unhealthy, 1)*max(s.check.Interval, 1)+max(s.check.Timeout, 1))*time.Second + time.Second
 	s.say("%s drains: its health path fails, it still serves; waiting %s for the balancer to notice", s.oldGroup, wait)
-	if p == nil {
-		return pause(ctx, wait)
-	}
-	if err := p.during(ctx, wait); err != nil && !p.wasDown() {
-		return err
-	}
-	return nil
+	return p.during(ctx, wait, p.worse)
 }
 
 // undrain ends draining on servers, wherever it was begun.
@@ -89,7 +89,8 @@ func (d *routes) onServer(ctx context.Context, s *switching, server resource.Fou
 	}
 	defer func() { _ = r.engine.Close() }()
 	some := false
-	for name, service := range r.release.Services {
+	for _, name := range slices.Sorted(maps.Keys(r.release.Services)) {
+		service := r.release.Services[name]
 		if service.Drain == nil {
 			continue
 		}
@@ -106,41 +107,18 @@ func (d *routes) onServer(ctx context.Context, s *switching, server resource.Fou
 // standing gives the release that runs on a server as a rollout that has nothing left to do: for
 // hooks outside of rollouts. It is nil where none runs.
 func (h *Hosts) standing(ctx context.Context, host *remote.Host, server resource.Found, secrets map[string]string, say func(string)) (*rollout, error) {
-	f := h.folder(host)
-	var current currentFile
-	if ok, err := f.read(ctx, &current, "current.json"); err != nil || !ok {
-		return nil, err
-	}
-	var kept keptFile
-	if ok, err := f.read(ctx, &kept, "releases", current.Release+".json"); err != nil || !ok {
-		return nil, err
-	}
-	document, err := template.Decode(kept.Entry.Document)
-	if err != nil {
-		return nil, err
-	}
 	e, err := h.engine(ctx, host)
 	if err != nil {
 		return nil, err
 	}
-	r := &rollout{
-		engine: e, folder: f, release: document, id: current.Release, group: server.Mark.Address.Name, server: server.Mark.Address,
-		hostIP: or(server.Facts.PrivateIP, server.Facts.PublicIP), secrets: secrets, scale: current.Scale, say: say, now: time.Now,
+	a := server.Mark.Address
+	none := &rollout{
+		engine: e.of(a.Name), folder: h.folder(host), group: a.Name, server: a, hostIP: or(server.Facts.PrivateIP, server.Facts.PublicIP),
+		secrets: secrets, say: say, now: time.Now,
 	}
-	if r.old, err = e.containers(ctx); err != nil {
+	r, err := none.standing(ctx)
+	if err != nil || r == nil {
 		return nil, errors.Join(err, e.Close())
 	}
-	r.stand()
 	return r, nil
-}
-
-// stand takes what was there for what stands.
-func (r *rollout) stand() {
-	r.live = map[string][]replica{}
-	for _, c := range r.old {
-		if c.State.Running {
-			name := c.Config.Labels[composeService]
-			r.live[name] = append(r.live[name], replica{c.ID, numberOf(c.Config.Labels), c.Config.Labels[labelConfig]})
-		}
-	}
 }

@@ -4,25 +4,32 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
-	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 
 	"github.com/cloudship/cloudship/remote"
 	"github.com/cloudship/cloudship/resource"
-	"github.com/cloudship/cloudship/template"
 )
 
 // engine is a server's Docker engine as seen from one stack.
 type engine struct {
 	*client.Client
-	host  *remote.Host
+	host  machine
 	stack resource.StackID
+	group string // whose containers are looked at; empty: all
+}
+
+// of is the engine as seen from one group: the containers of others on the same machine are not
+// touched.
+func (e *engine) of(group string) *engine {
+	one := *e
+	one.group = group
+	return &one
 }
 
 func (h *Hosts) engine(ctx context.Context, host *remote.Host) (*engine, error) {
@@ -35,7 +42,11 @@ func (h *Hosts) engine(ctx context.Context, host *remote.Host) (*engine, error) 
 
 // containers lists the stack's containers on the server, running or not, by service and number.
 func (e *engine) containers(ctx context.Context) ([]container.InspectResponse, error) {
-	list, err := e.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: ours(e.stack)})
+	filters := ours(e.stack)
+	if e.group != "" {
+		filters = filters.Add("label", labelGroup+"="+e.group)
+	}
+	list, err := e.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: filters})
 	if err != nil {
 		return nil, fmt.Errorf("list containers: %w", err)
 	}
@@ -95,9 +106,7 @@ func describe(c container.InspectResponse) resource.Container {
 	d.PrivateIP = privateIP(c)
 	for port, bindings := range c.NetworkSettings.Ports {
 		for _, b := range bindings {
-			if _, err := fmt.Sscan(b.HostPort, new(int)); err == nil && d.Ports[port.String()] == 0 {
-				var n int
-				_, _ = fmt.Sscan(b.HostPort, &n)
+			if n, err := strconv.Atoi(b.HostPort); err == nil && d.Ports[port.String()] == 0 {
 				d.Ports[port.String()] = n
 			}
 		}
@@ -113,88 +122,6 @@ func privateIP(c container.InspectResponse) string {
 		}
 	}
 	return ""
-}
-
-// putNetworks makes the networks of a release that are missing.
-func (e *engine) putNetworks(ctx context.Context, r *template.Release) error {
-	for _, key := range slices.Sorted(maps.Keys(r.Networks)) {
-		n := r.Networks[key]
-		_, err := e.NetworkInspect(ctx, n.Name, client.NetworkInspectOptions{})
-		if err == nil {
-			continue
-		}
-		if !errdefs.IsNotFound(err) {
-			return fmt.Errorf("inspect network %s: %w", n.Name, err)
-		}
-		if n.External {
-			return resource.WithHint(fmt.Errorf("network %s is external and is not on the server", n.Name), "make it there, or take 'external' away")
-		}
-		options, err := networkOptions(n)
-		if err != nil {
-			return err
-		}
-		maps.Copy(options.Labels, map[string]string{labelStack: string(e.stack), composeProject: r.Project, composeNetwork: key})
-		if _, err := e.NetworkCreate(ctx, n.Name, options); err != nil && !errdefs.IsConflict(err) {
-			return fmt.Errorf("create network %s: %w", n.Name, err)
-		}
-	}
-	return nil
-}
-
-func networkOptions(n template.Network) (client.NetworkCreateOptions, error) {
-	o := client.NetworkCreateOptions{Driver: n.Driver, Options: n.DriverOpts, Internal: n.Internal, Attachable: n.Attachable, Labels: map[string]string{}}
-	maps.Copy(o.Labels, n.Labels)
-	if n.IPv6 {
-		o.EnableIPv6 = &n.IPv6
-	}
-	if n.IPAMDriver == "" && len(n.IPAM) == 0 {
-		return o, nil
-	}
-	o.IPAM = &network.IPAM{Driver: n.IPAMDriver}
-	for _, pool := range n.IPAM {
-		var c network.IPAMConfig
-		var err error
-		if pool.Subnet != "" {
-			if c.Subnet, err = netip.ParsePrefix(pool.Subnet); err != nil {
-				return o, fmt.Errorf("network %s: subnet: %w", n.Name, err)
-			}
-		}
-		if pool.Range != "" {
-			if c.IPRange, err = netip.ParsePrefix(pool.Range); err != nil {
-				return o, fmt.Errorf("network %s: ip range: %w", n.Name, err)
-			}
-		}
-		if pool.Gateway != "" {
-			if c.Gateway, err = netip.ParseAddr(pool.Gateway); err != nil {
-				return o, fmt.Errorf("network %s: gateway: %w", n.Name, err)
-			}
-		}
-		o.IPAM.Config = append(o.IPAM.Config, c)
-	}
-	return o, nil
-}
-
-// putVolumes makes the volumes of a release that are missing.
-func (e *engine) putVolumes(ctx context.Context, r *template.Release) error {
-	for _, key := range slices.Sorted(maps.Keys(r.Volumes)) {
-		v := r.Volumes[key]
-		_, err := e.VolumeInspect(ctx, v.Name, client.VolumeInspectOptions{})
-		if err == nil {
-			continue
-		}
-		if !errdefs.IsNotFound(err) {
-			return fmt.Errorf("inspect volume %s: %w", v.Name, err)
-		}
-		if v.External {
-			return resource.WithHint(fmt.Errorf("volume %s is external and is not on the server", v.Name), "make it there, or take 'external' away")
-		}
-		labels := map[string]string{labelStack: string(e.stack), composeProject: r.Project, composeVolume: key}
-		maps.Copy(labels, v.Labels)
-		if _, err := e.VolumeCreate(ctx, client.VolumeCreateOptions{Name: v.Name, Driver: v.Driver, DriverOpts: v.DriverOpts, Labels: labels}); err != nil {
-			return fmt.Errorf("create volume %s: %w", v.Name, err)
-		}
-	}
-	return nil
 }
 
 // tail is the last lines that a container printed, for errors.

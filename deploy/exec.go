@@ -3,13 +3,17 @@ package deploy
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/client"
+
+	"github.com/cloudship/cloudship/remote"
 )
 
 // copyLogs unwraps a container's output; that of a container with a terminal is not wrapped.
@@ -27,7 +31,7 @@ func copyLogs(to io.Writer, from io.Reader) error {
 	return err
 }
 
-// exit says that a command in a container ended with another status than zero.
+// exitError says that a command in a container ended with another status than zero.
 type exitError struct {
 	command, output string
 	code            int
@@ -64,7 +68,7 @@ func (e *engine) exec(ctx context.Context, id string, o client.ExecCreateOptions
 	var output bytes.Buffer
 	_, err = stdcopy.StdCopy(&output, &output, attached.Reader)
 	if ctx.Err() != nil {
-		return output.String(), fmt.Errorf("run %s: %w", strings.Join(o.Cmd, " "), context.Cause(ctx))
+		return output.String(), errors.Join(fmt.Errorf("run %s: %w", strings.Join(o.Cmd, " "), context.Cause(ctx)), e.kill(context.WithoutCancel(ctx), created.ID))
 	}
 	if err != nil {
 		return output.String(), fmt.Errorf("run %s: %w", strings.Join(o.Cmd, " "), err)
@@ -77,6 +81,25 @@ func (e *engine) exec(ctx context.Context, id string, o client.ExecCreateOptions
 		return output.String(), &exitError{strings.Join(o.Cmd, " "), output.String(), ended.ExitCode}
 	}
 	return output.String(), nil
+}
+
+// killTree ends a process and its children; one that is gone is no error.
+const killTree = `for child in $(ps -o pid= --ppid "$1" 2>/dev/null); do kill -KILL "$child" 2>/dev/null || true; done
+kill -KILL "$1" 2>/dev/null || true`
+
+// kill ends a command in a container that has had its time. The engine's API cannot do that: it is
+// done on the host.
+func (e *engine) kill(ctx context.Context, exec string) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	state, err := e.ExecInspect(ctx, exec, client.ExecInspectOptions{})
+	if err == nil && state.Running && state.PID > 0 {
+		_, err = e.host.Run(ctx, remote.Script(killTree, strconv.Itoa(state.PID)).AsRoot())
+	}
+	if err != nil {
+		return fmt.Errorf("and it was not ended: %w", err)
+	}
+	return nil
 }
 
 // ended waits for the exit status: the output may end a moment before the process is reaped.

@@ -14,6 +14,8 @@ import (
 
 // putFileScript writes a file that containers mount. It writes into the file that is there rather
 // than beside it: a container that mounts a single file keeps seeing the one that it was given.
+// Folders are open to all, for those inside containers; on the host, only root gets through the
+// stack's own folder.
 const putFileScript = `mkdir -p "$(dirname "$1")"
 umask 077
 cat > "$1"
@@ -47,8 +49,11 @@ func or(a, b string) string {
 // fileAt is where a service's i-th file lies on the server: a folder for each way in which its
 // containers are made, so that a running container's files never change under it but by a refresh.
 func (f folder) fileAt(service, config string, i int, file template.File) string {
-	return f.path("files", service+"-"+config[:12], strconv.Itoa(i), path.Base(file.Path))
+	return f.path("files", filesName(service, config), strconv.Itoa(i), path.Base(file.Path))
 }
+
+// filesName is the name of that folder.
+func filesName(service, config string) string { return service + "-" + config[:min(12, len(config))] }
 
 // putFiles writes all files of a service and gives the mounts for its containers.
 func (f folder) putFiles(ctx context.Context, name, config string, s template.Service) ([]mount.Mount, error) {
@@ -64,7 +69,7 @@ func (f folder) putFiles(ctx context.Context, name, config string, s template.Se
 		if m.Type != template.MountTree {
 			continue
 		}
-		root := f.path("files", name+"-"+config[:12], "tree-"+strconv.Itoa(i))
+		root := f.path("files", filesName(name, config), "tree-"+strconv.Itoa(i))
 		if _, err := f.host.Run(ctx, remote.Argv("mkdir", "-p", root).AsRoot()); err != nil {
 			return nil, err
 		}

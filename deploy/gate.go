@@ -19,10 +19,13 @@ import (
 // test looks at the idle group from outside, then runs the user's commands against it. Nothing has
 // been attached: a failure harms nothing.
 func (d *routes) test(ctx context.Context, s *switching) error {
-	p := d.startProbing(ctx, s)
+	p, err := d.startProbing(ctx, s)
+	if err != nil {
+		return err
+	}
 	if p != nil && p.before(ctx) {
 		s.say("%s answers now", s.address.Name)
-	} else if p != nil {
+	} else if p != nil && ctx.Err() == nil {
 		s.say("%s does not answer now: %v; going on, but there will be no way back to a group that did not answer", s.address.Name, p.last())
 	}
 	for _, server := range s.new {
@@ -139,8 +142,11 @@ func (t *tailLines) flush() {
 // as the balancer makes its own, for as long as the balancer needs to believe it, and a margin; and
 // the probes through the balancer succeed all the while.
 func (d *routes) gate(ctx context.Context, s *switching) error {
-	p := d.startProbing(ctx, s)
-	passes := max(s.check.Healthy, 1) + 1
+	p, err := d.startProbing(ctx, s)
+	if err != nil {
+		return err
+	}
+	passes := max(s.check.Healthy, 1) + 2 // the balancer may look an interval later, and starts anew at its first look
 	var wg sync.WaitGroup
 	errs := make([]error, len(s.new))
 	for i, server := range s.new {
@@ -158,23 +164,26 @@ func (d *routes) gate(ctx context.Context, s *switching) error {
 		return err
 	}
 	s.say("%s has passed %d checks in a row", s.spec.Live, passes)
-	return p.verdict()
+	return p.worse()
 }
 
 // gatePatience is how long the new members may take to pass.
 func gatePatience(c resource.HealthCheck) time.Duration {
-	return time.Minute + 4*time.Duration(max(c.Healthy, 1)+1)*time.Duration(max(c.Interval, 1))*time.Second
+	return time.Minute + 4*time.Duration(max(c.Healthy, 1)+2)*time.Duration(max(c.Interval, 1))*time.Second
 }
 
 // awaitHealthy waits until a server passes the balancer's check that many times in a row, at the
 // balancer's interval.
 func (d *routes) awaitHealthy(ctx context.Context, s *switching, server resource.Found, passes int, within time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, within)
+	limited, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	interval := time.Duration(max(s.check.Interval, 1)) * time.Second
 	var last error
 	for row := 0; ; {
-		err := d.checkServer(ctx, s, server)
+		err := d.checkServer(limited, s, server)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		if err == nil {
 			row++
 		} else {
@@ -183,9 +192,13 @@ func (d *routes) awaitHealthy(ctx context.Context, s *switching, server resource
 		if row >= passes {
 			return nil
 		}
-		if pause(ctx, interval) != nil {
-			return fmt.Errorf("not healthy within %s: %w", within.Round(time.Second), orElse(last, context.Cause(ctx)))
+		if pause(limited, interval) == nil {
+			continue
 		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return fmt.Errorf("not healthy within %s: %w", within.Round(time.Second), orElse(last, context.Cause(limited)))
 	}
 }
 
@@ -226,22 +239,21 @@ func (d *routes) watch(ctx context.Context, s *switching) error {
 	if err := d.undrain(ctx, s, s.old); err != nil {
 		s.say("ending the drain of %s: %v", s.oldGroup, err)
 	}
-	p := d.startProbing(ctx, s)
-	if p == nil {
-		return nil
+	p, err := d.startProbing(ctx, s)
+	if err != nil || p == nil {
+		return err
 	}
 	window := time.Duration(s.spec.Watch) * time.Second
 	s.say("watching for %s", window)
-	if err := p.during(ctx, window); err != nil {
-		if p.wasDown() {
-			s.say("%v; but %s did not answer before the switch either, so there is no way back to it", err, s.oldGroup)
-			d.stopProbing(s.address)
-			return nil
-		}
+	err = p.during(ctx, window, p.verdict)
+	if err != nil && ctx.Err() == nil && p.wasDown() {
+		s.say("%v; but %s did not answer before the switch either, so there is no way back to it", err, s.oldGroup)
+		err = nil
+	}
+	if err != nil {
 		return err
 	}
 	sent, failed, _ := p.count()
 	s.say("%d requests through %s, %d failed", sent, s.address.Name, failed)
-	d.stopProbing(s.address)
 	return nil
 }

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,55 +25,80 @@ import (
 // allows.
 const healthPatience = 30 * time.Second
 
-// awaitNeeds waits until the conditions hold under which a service may start.
+// monitor is how long a container without any check must run before it counts as up, unless the
+// service says how long it is to be watched.
+const monitor = time.Second
+
+// jobPatience is how long a service may take that others wait for to complete.
+const jobPatience = time.Hour
+
+// mayRestart is how often a container may end and be started again before it counts as failed.
+const mayRestart = 2
+
+// awaitNeeds waits for the end of the services that must have completed before this one may start.
+// That others have started, and are healthy, has been waited for when they came up.
 func (r *rollout) awaitNeeds(ctx context.Context, name string) error {
-	s := r.release.Services[name]
-	for other, need := range s.DependsOn {
+	needs := r.release.Services[name].DependsOn
+	for _, other := range slices.Sorted(maps.Keys(needs)) {
+		if needs[other].Condition != template.Completed {
+			continue
+		}
 		for _, one := range r.live[other] {
-			var err error
-			if need.Condition == template.Completed {
-				err = r.awaitEnd(ctx, other, one.id)
-			}
-			if err != nil && !need.Optional {
-				return fmt.Errorf("it needs %s: %w", other, err)
+			err := r.awaitJob(ctx, one.id)
+			switch {
+			case err == nil:
+			case needs[other].Optional && ctx.Err() == nil:
+				r.say(fmt.Sprintf("%s needs %s, but can do without: %v", name, other, err))
+			default:
+				return fmt.Errorf("it needs %s to complete: %w", other, err)
 			}
 		}
 	}
 	return nil
 }
 
+func (r *rollout) awaitJob(ctx context.Context, id string) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, jobPatience, fmt.Errorf("it has not ended in %s", jobPatience))
+	defer cancel()
+	return r.awaitEnd(ctx, id)
+}
+
 // awaitEnd waits until a container has run to its end with success.
-func (r *rollout) awaitEnd(ctx context.Context, service, id string) error {
+func (r *rollout) awaitEnd(ctx context.Context, id string) error {
 	for {
 		state, err := r.engine.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		if err != nil {
 			return err
 		}
 		c := state.Container
-		if c.State.Status == container.StateExited {
-			if c.State.ExitCode == 0 {
+		if c.State.Status == container.StateExited || c.State.Status == container.StateDead {
+			if c.State.ExitCode == 0 && c.State.Status == container.StateExited {
 				return nil
 			}
 			return r.explain(ctx, strings.TrimPrefix(c.Name, "/"), id, fmt.Errorf("exit %d", c.State.ExitCode))
 		}
 		if err := pause(ctx, 200*time.Millisecond); err != nil {
-			return fmt.Errorf("waiting for the end of %s: %w", service, err)
+			return err
 		}
 	}
 }
 
 // healthy waits until a container is up: healthy by the engine's check, by cloudship's probe, or,
-// where there is neither, running for a moment.
-func (r *rollout) healthy(ctx context.Context, name string, s template.Service, id string) error {
+// where there is neither, running for a moment. A service that says how long new containers are
+// watched has them watched that long. Restarts are those that the container had before.
+func (r *rollout) healthy(ctx context.Context, name string, s template.Service, id string, restarts int) error {
 	if r.isAwaited(name) {
 		return nil // a service that others wait for to end is judged by its end
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience(s))
+	limit := patience(s)
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	var last error
-	since := r.now()
+	w := &watched{service: s, id: id, restarts: restarts, since: r.now()}
 	for {
-		c, up, err := r.check(ctx, s, id, since)
+		up, err := r.check(ctx, w)
 		if up {
 			return nil
 		}
@@ -80,12 +107,21 @@ func (r *rollout) healthy(ctx context.Context, name string, s template.Service, 
 			return bad
 		}
 		if err != nil && ctx.Err() == nil {
-			last = err
+			w.last = err
 		}
 		if pause(ctx, 250*time.Millisecond) != nil {
-			return r.explain(ctx, c, id, fmt.Errorf("not healthy in %s: %w", patience(s).Round(time.Second), orElse(last, context.Cause(ctx))))
+			return r.explain(ctx, or(w.name, id[:12]), id, fmt.Errorf("not healthy in %s: %w", limit.Round(time.Second), orElse(w.last, context.Cause(ctx))))
 		}
 	}
+}
+
+// watched is a container that is to come up.
+type watched struct {
+	service  template.Service
+	id, name string
+	restarts int       // before it was watched
+	since    time.Time // when it was first looked at
+	last     error     // why it was not up when it was last looked at
 }
 
 func orElse(a, b error) error {
@@ -107,7 +143,7 @@ func (r *rollout) isAwaited(name string) bool {
 
 // patience is how long a service's container may take to become healthy.
 func patience(s template.Service) time.Duration {
-	p := healthPatience
+	p := healthPatience + time.Duration(s.Update.Monitor)
 	if h := s.Healthcheck; h != nil && !h.Disabled() {
 		interval, timeout, start := 30*time.Second, 30*time.Second, time.Duration(0)
 		for _, v := range []struct {
@@ -131,51 +167,57 @@ func patience(s template.Service) time.Duration {
 }
 
 // check looks at a container once. A *containerError is final: it is dead or unhealthy.
-func (r *rollout) check(ctx context.Context, s template.Service, id string, since time.Time) (name string, up bool, err error) {
-	inspected, err := r.engine.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+func (r *rollout) check(ctx context.Context, w *watched) (up bool, err error) {
+	inspected, err := r.engine.ContainerInspect(ctx, w.id, client.ContainerInspectOptions{})
 	if err != nil {
-		return id[:12], false, err
+		return false, err
 	}
 	c := inspected.Container
-	name = strings.TrimPrefix(c.Name, "/")
+	w.name = strings.TrimPrefix(c.Name, "/")
 	final := func(format string, args ...any) error {
-		return r.explain(ctx, name, id, fmt.Errorf(format, args...))
+		return r.explain(ctx, w.name, w.id, fmt.Errorf(format, args...))
 	}
+	ended := c.State.Status == container.StateExited
 	switch {
-	case c.State.Restarting || c.RestartCount > 2:
-		return name, false, final("it keeps ending (exit %d, restarted %d times)", c.State.ExitCode, c.RestartCount)
-	case c.State.Status == container.StateExited && !r.completed(s, c), c.State.Dead:
-		return name, false, final("it ended with exit %d", c.State.ExitCode)
-	case c.State.Status == container.StateExited:
-		return name, true, nil
-	case !c.State.Running:
-		return name, false, fmt.Errorf("it is %s", c.State.Status)
+	case c.RestartCount-w.restarts > mayRestart:
+		return false, final("it keeps ending (exit %d, restarted %d times)", c.State.ExitCode, c.RestartCount-w.restarts)
+	case ended && completed(c):
+		return true, nil
+	case ended, c.State.Dead:
+		return false, final("it ended with exit %d", c.State.ExitCode)
+	case !c.State.Running || c.State.Restarting:
+		return false, fmt.Errorf("it is %s", c.State.Status)
 	}
-	if h := c.State.Health; h != nil && h.Status != container.NoHealthcheck {
-		switch h.Status {
-		case container.Unhealthy:
-			why := ""
-			if len(h.Log) > 0 {
-				why = ": " + lastLines(h.Log[len(h.Log)-1].Output, 3)
-			}
-			return name, false, final("its health check fails%s", why)
-		case container.Starting:
-			return name, false, errors.New("its health check has not passed yet")
+	h := c.State.Health
+	checked := h != nil && h.Status != container.NoHealthcheck
+	if checked && h.Status == container.Unhealthy {
+		why := ""
+		if len(h.Log) > 0 {
+			why = ": " + lastLines(h.Log[len(h.Log)-1].Output, 3)
+		}
+		return false, final("its health check fails%s", why)
+	}
+	if checked && h.Status == container.Starting {
+		return false, errors.New("its health check has not passed yet")
+	}
+	if w.service.Probe != nil {
+		checked = true
+		if err := r.probe(ctx, w.service.Probe, c); err != nil {
+			return false, err
 		}
 	}
-	if s.Probe != nil {
-		err := r.probe(ctx, s, c)
-		return name, err == nil, err
+	watch := time.Duration(w.service.Update.Monitor)
+	if watch == 0 && !checked {
+		watch = monitor
 	}
-	if c.State.Health == nil && r.now().Sub(since) < monitor {
-		return name, false, errors.New("it has just started")
+	if r.now().Sub(w.since) < watch {
+		return false, errors.New("it has just started")
 	}
-	return name, true, nil
+	return true, nil
 }
 
 // probe makes cloudship's own check of a container, over the SSH connection.
-func (r *rollout) probe(ctx context.Context, s template.Service, c container.InspectResponse) error {
-	p := s.Probe
+func (r *rollout) probe(ctx context.Context, p *template.Probe, c container.InspectResponse) error {
 	timeout := time.Duration(p.Timeout)
 	if timeout == 0 {
 		timeout = 5 * time.Second

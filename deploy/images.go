@@ -21,7 +21,7 @@ import (
 
 // fetchImages gets the images of a release onto the server and gives, per service, the name by
 // which the engine there knows its image.
-func (d *releases) fetchImages(ctx context.Context, e *engine, r *template.Release, say func(string)) (map[string]string, error) {
+func (d *releases) fetchImages(ctx context.Context, host *remote.Host, e *engine, r *template.Release, say func(string)) (map[string]string, error) {
 	names := map[string]string{}
 	var handed []remote.Image
 	for _, service := range slices.Sorted(maps.Keys(r.Services)) {
@@ -44,7 +44,7 @@ func (d *releases) fetchImages(ctx context.Context, e *engine, r *template.Relea
 	if len(handed) == 0 {
 		return names, nil
 	}
-	if err := e.host.Transfer(ctx, handed, say); err != nil {
+	if err := host.Transfer(ctx, handed, say); err != nil {
 		return nil, err
 	}
 	return names, nil
@@ -126,6 +126,12 @@ func (d *releases) local(ctx context.Context, e *engine, image template.Image, s
 	} else if !errdefs.IsNotFound(err) {
 		return localImage{}, fmt.Errorf("look for image %s: %w", name, err)
 	}
+	// One at a time: servers that want the same image would read it from the engine together.
+	d.reading.Lock()
+	defer d.reading.Unlock()
+	if one, err := remote.CachedImage(image.Name, image.Digest, d.options.Cache); err == nil {
+		return localImage{name: name, image: []remote.Image{one}}, nil
+	}
 	docker, err := d.options.Local(ctx)
 	if err != nil {
 		return localImage{}, err
@@ -137,7 +143,7 @@ func (d *releases) local(ctx context.Context, e *engine, image template.Image, s
 	if one.Digest != image.Digest {
 		return localImage{}, resource.WithHint(
 			fmt.Errorf("image %s is %s in the local engine by now, the release has %s", image.Name, one.Digest, image.Digest),
-			"plan again: it takes the image that is there now")
+			"the release was built elsewhere, or before the cache was emptied: build what it was made from again, or release what is there now")
 	}
 	return localImage{name: name, image: []remote.Image{one}}, nil
 }

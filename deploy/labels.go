@@ -15,7 +15,6 @@ const (
 	labelGroup   = "cloudship.group"
 	labelRelease = "cloudship.release"
 	labelConfig  = "cloudship.config" // digest of what a container was made from
-	labelFiles   = "cloudship.files"  // the folder with the files that it mounts
 
 	composeProject = "com.docker.compose.project"
 	composeService = "com.docker.compose.service"

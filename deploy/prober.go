@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -39,21 +40,25 @@ type count struct{ sent, failed int }
 
 // startProbing gives the route's prober, and starts it where none runs. It is nil where there is
 // nothing to probe, or nobody wants it.
-func (d *routes) startProbing(ctx context.Context, s *switching) *prober {
+func (d *routes) startProbing(ctx context.Context, s *switching) (*prober, error) {
 	if !d.options.Probe || len(s.spec.Probes) == 0 || s.balancer.Facts.PublicIP == "" {
-		return nil
+		return nil, nil
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if p := d.probing[s.address]; p != nil {
-		return p
+		return p, nil
 	}
-	p := newProber(s, d.dialBalancer(ctx, s))
+	dial, err := d.dialBalancer(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	p := newProber(s, dial)
 	if d.probing == nil {
 		d.probing = map[resource.Address]*prober{}
 	}
 	d.probing[s.address] = p
-	return p
+	return p, nil
 }
 
 func (d *routes) prober(a resource.Address) *prober {
@@ -85,47 +90,72 @@ func (d *routes) close() {
 	}
 }
 
+// dial opens a connection, from here or from a server.
+type dial func(ctx context.Context, network, address string) (net.Conn, error)
+
 // dialBalancer says from where the probes go: from here, or, where the balancer does not answer
-// here, over SSH from a server of the stack.
-func (d *routes) dialBalancer(ctx context.Context, s *switching) func(context.Context, string, string) (net.Conn, error) {
-	var direct net.Dialer
-	test, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	lb, _ := s.balancer.Spec.(*resource.LoadBalancerSpec)
-	if lb == nil || len(lb.Listeners) == 0 {
-		return direct.DialContext
+// here, over SSH from a server of the stack. From nowhere is an error.
+func (d *routes) dialBalancer(ctx context.Context, s *switching) (dial, error) {
+	address := net.JoinHostPort(s.balancer.Facts.PublicIP, strconv.Itoa(listenerOf(s.balancer, "").Port))
+	answers := func(from dial) error {
+		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+		defer cancel()
+		conn, err := from(ctx, "tcp", address)
+		if err == nil {
+			_ = conn.Close()
+		}
+		return err
 	}
-	conn, err := direct.DialContext(test, "tcp", net.JoinHostPort(s.balancer.Facts.PublicIP, strconv.Itoa(lb.Listeners[0].Port)))
-	if err == nil {
-		_ = conn.Close()
-		return direct.DialContext
+	direct := new(net.Dialer).DialContext
+	here := answers(direct)
+	if here == nil {
+		return direct, nil
 	}
-	for _, server := range append(s.old, s.new...) {
+	for _, server := range slices.Concat(s.old, s.new) {
 		a := server.Mark.Address
 		docker, managed := s.call.Peers[resource.DockerOn(a.Name, a.Index)]
 		if !managed {
 			continue
 		}
 		host, err := d.hosts.Reach(ctx, server, docker.Facts.Enrolled, nil)
-		if err != nil {
-			continue
+		if err == nil && answers(host.DialContext) == nil {
+			s.say("%s does not answer here; probing from %s", s.address.Name, a)
+			return host.DialContext, nil
 		}
-		s.say("the balancer does not answer here; probing from %s", a)
-		return host.DialContext
 	}
-	return direct.DialContext
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return nil, resource.WithHint(fmt.Errorf("load balancer %s (%s) does not answer, neither here nor to its servers: %w", s.address.Name, address, here),
+		"mend the way to it, or say --no-probe to switch without looking")
 }
 
-func newProber(s *switching, dial func(context.Context, string, string) (net.Conn, error)) *prober {
+// listenerOf gives a balancer's listener of a name, or its first; a balancer that is not known has
+// one on port 80.
+func listenerOf(balancer resource.Found, name string) resource.Listener {
+	lb, ok := balancer.Spec.(*resource.LoadBalancerSpec)
+	if ok {
+		for _, l := range lb.Listeners {
+			if name == "" || l.Name == name {
+				return l
+			}
+		}
+	}
+	if ok && len(lb.Listeners) > 0 {
+		return lb.Listeners[0]
+	}
+	return resource.Listener{Protocol: "http", Port: 80, TargetPort: 80}
+}
+
+func newProber(s *switching, from dial) *prober {
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &prober{cancel: cancel, done: make(chan struct{})}
 	p.client = &http.Client{
-		Transport:     &http.Transport{DialContext: dial, DisableKeepAlives: true},
+		Transport:     &http.Transport{DialContext: from, DisableKeepAlives: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	lb, _ := s.balancer.Spec.(*resource.LoadBalancerSpec)
 	for _, one := range s.spec.Probes {
-		p.probes = append(p.probes, probing{one, probeURL(s.balancer.Facts.PublicIP, lb, one)})
+		p.probes = append(p.probes, probing{one, probeURL(s.balancer, one)})
 	}
 	p.counts = make([]count, len(p.probes))
 	var wg sync.WaitGroup
@@ -140,26 +170,14 @@ func newProber(s *switching, dial func(context.Context, string, string) (net.Con
 	return p
 }
 
-// probeURL is where a probe goes: the listener that it names, else the first one that speaks HTTP.
-func probeURL(ip string, lb *resource.LoadBalancerSpec, probe resource.Probe) string {
-	scheme, port := "http", 80
-	if lb != nil {
-		for _, l := range lb.Listeners {
-			if probe.Listener != "" && l.Name != probe.Listener {
-				continue
-			}
-			scheme, port = "http", l.Port
-			if strings.HasPrefix(l.Protocol, "https") || l.Protocol == "http2" || l.TLSPassthrough {
-				scheme = "https"
-			}
-			break
-		}
+// probeURL is where a probe goes: the listener that it names, else the first one.
+func probeURL(balancer resource.Found, probe resource.Probe) string {
+	l := listenerOf(balancer, probe.Listener)
+	scheme, host := "http", balancer.Facts.PublicIP
+	if strings.HasPrefix(l.Protocol, "https") || l.Protocol == "http2" || l.TLSPassthrough {
+		scheme, host = "https", or(probe.Host, host) // the certificate is for a name
 	}
-	host := ip
-	if scheme == "https" && probe.Host != "" {
-		host = probe.Host // the certificate is for a name
-	}
-	return fmt.Sprintf("%s://%s%s", scheme, net.JoinHostPort(host, strconv.Itoa(port)), or(probe.Path, "/"))
+	return fmt.Sprintf("%s://%s%s", scheme, net.JoinHostPort(host, strconv.Itoa(l.Port)), or(probe.Path, "/"))
 }
 
 func (p *prober) run(ctx context.Context, i int) {
@@ -243,7 +261,11 @@ func (p *prober) before(ctx context.Context) bool {
 	}
 }
 
+// wasDown reports whether the balancer did not answer before anything was switched.
 func (p *prober) wasDown() bool {
+	if p == nil {
+		return false
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.down
@@ -268,30 +290,49 @@ func (p *prober) count() (sent, failed int, reason error) {
 	return sent, failed, p.reason
 }
 
-// verdict is an error when more failed than a probe may. Where the group before did not answer
-// either, failures prove nothing.
+// forgive drops what failed so far where the group before did not answer either: it proves nothing
+// of the one that is live from now on.
+func (p *prober) forgive() {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.down {
+		for i := range p.counts {
+			p.counts[i].failed = 0
+		}
+	}
+}
+
+// verdict is an error when more failed than a probe may.
 func (p *prober) verdict() error {
 	if p == nil {
 		return nil
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.down {
-		return nil
-	}
 	for i, c := range p.counts {
 		if c.failed > p.probes[i].MaxFailed {
-			return fmt.Errorf("%d of %d probes of %s failed, %d may: %w", c.failed, c.sent, p.probes[i].Path, p.probes[i].MaxFailed, p.reason)
+			return fmt.Errorf("%d of %d probes of %s failed, %d may: %w", c.failed, c.sent, p.probes[i].url, p.probes[i].MaxFailed, p.reason)
 		}
 	}
 	return nil
 }
 
-// during waits for d and gives up at once when too much fails.
-func (p *prober) during(ctx context.Context, d time.Duration) error {
+// worse is verdict where the group before answered: else failures prove nothing.
+func (p *prober) worse() error {
+	if p.wasDown() {
+		return nil
+	}
+	return p.verdict()
+}
+
+// during waits for d and gives up at once when a verdict says so.
+func (p *prober) during(ctx context.Context, d time.Duration, verdict func() error) error {
 	end := time.Now().Add(d)
 	for {
-		if err := p.verdictOfNew(); err != nil {
+		if err := verdict(); err != nil {
 			return err
 		}
 		left := time.Until(end)
@@ -302,21 +343,6 @@ func (p *prober) during(ctx context.Context, d time.Duration) error {
 			return err
 		}
 	}
-}
-
-// verdictOfNew is verdict, but counts also where the group before did not answer.
-func (p *prober) verdictOfNew() error {
-	if p == nil {
-		return nil
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for i, c := range p.counts {
-		if c.failed > p.probes[i].MaxFailed {
-			return fmt.Errorf("%d of %d probes of %s failed, %d may: %w", c.failed, c.sent, p.probes[i].Path, p.probes[i].MaxFailed, p.reason)
-		}
-	}
-	return nil
 }
 
 func (p *prober) stop() {

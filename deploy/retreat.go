@@ -5,98 +5,137 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
-	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
 	"github.com/cloudship/cloudship/template"
 )
 
-// stopOld stops the old containers of a service whose successors cannot start beside them. They
-// are kept, to be started again if the successors fail.
-func (r *rollout) stopOld(ctx context.Context, name string, kept map[int]container.InspectResponse, why string) error {
-	for _, c := range r.of(name) {
-		if k, ok := kept[numberOf(c.Config.Labels)]; ok && k.ID == c.ID || !c.State.Running {
-			continue
-		}
-		r.say(fmt.Sprintf("stopping %s first: %s", strings.TrimPrefix(c.Name, "/"), why))
-		r.stopped = append(r.stopped, c)
-		if err := r.stop(ctx, c); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// stop drains and stops one container: its own stop hooks, the stop signal, the grace period.
-func (r *rollout) stop(ctx context.Context, c container.InspectResponse) error {
-	if c.State.Running {
-		if err := r.hooksOfOld(ctx, c, template.OnStop); err != nil {
-			r.say(fmt.Sprintf("%s: %v", strings.TrimPrefix(c.Name, "/"), err))
-		}
-	}
-	_, err := r.engine.ContainerStop(ctx, c.ID, client.ContainerStopOptions{})
-	if err != nil && !errdefs.IsNotFound(err) {
-		return fmt.Errorf("stop %s: %w", c.Name, err)
-	}
-	return nil
-}
-
-// back undoes a rollout that did not come up: the new goes, the old is as it was.
+// back undoes a rollout that did not come up: the new goes, the old is as it was, and who is told
+// of others is told of the old. When all of that succeeds, nothing is left of the rollout.
+//
+// Where the failing service's failure_action is pause, what is healthy of the new stays beside the
+// old.
 func (r *rollout) back(ctx context.Context) {
+	if !r.begun {
+		return
+	}
+	stands := map[string]bool{}
+	if r.paused {
+		for _, replicas := range r.live {
+			for _, one := range replicas {
+				stands[one.id] = true
+			}
+		}
+	}
+	whole := true
+	did := func(err error, format string, args ...any) {
+		if err != nil {
+			whole = false
+			r.say(fmt.Sprintf(format, args...) + ": " + err.Error())
+		}
+	}
 	for _, id := range slices.Backward(r.started) {
-		if err := r.engine.remove(ctx, id); err != nil {
-			r.say(fmt.Sprintf("removing %s: %v", id[:12], err))
+		if !stands[id] {
+			did(r.engine.remove(ctx, id), "removing %.12s", id)
 		}
 	}
-	for _, c := range slices.Backward(r.stopped) {
-		r.say("starting " + strings.TrimPrefix(c.Name, "/") + " again")
-		if _, err := r.engine.ContainerStart(ctx, c.ID, client.ContainerStartOptions{}); err != nil {
-			r.say(fmt.Sprintf("starting %s again: %v", c.Name, err))
-		}
+	for _, c := range r.stopped {
+		name := strings.TrimPrefix(c.Name, "/")
+		r.say("starting " + name + " again")
+		_, err := r.engine.ContainerStart(ctx, c.ID, client.ContainerStartOptions{})
+		did(err, "starting %s again", name)
 	}
-	r.stand() // what hooks see from here on is the old
-	for _, undo := range slices.Backward(r.undo) {
-		undo(ctx)
+	did(r.settle(ctx), "telling the old release's services of each other")
+	if whole && !r.paused && r.cut == nil {
+		did(r.folder.host.RemoveFile(ctx, r.folder.path("rolling.json")), "forgetting the rollout")
 	}
 }
 
-// remove takes a container away with its anonymous volumes. One that is gone is no error.
-func (e *engine) remove(ctx context.Context, id string) error {
-	_, err := e.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
-	if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
+// settle brings what the release that runs was told of its own containers to what is true now:
+// rendered files, and hooks that wait for events of others. It does nothing where no release has
+// ever come up.
+func (r *rollout) settle(ctx context.Context) error {
+	old, err := r.standing(ctx)
+	if err != nil || old == nil {
 		return err
 	}
+	order, err := old.release.Order()
+	if err != nil {
+		return err
+	}
+	old.cut = &rollingFile{} // nobody knows what was told
+	for _, name := range order {
+		if err := old.remind(ctx, name); err != nil {
+			return fmt.Errorf("service %s: %w", name, err)
+		}
+	}
 	return nil
 }
 
-// down takes away what the release does not have, those that need first, and tells the rest.
-func (r *rollout) down(ctx context.Context, order []string) error {
-	keep := map[string]bool{}
-	for _, replicas := range r.live {
-		for _, one := range replicas {
-			keep[one.id] = true
-		}
+// standing gives what runs beside a rollout, by what the server last noted, or nil.
+func (r *rollout) standing(ctx context.Context) (*rollout, error) {
+	document, current, err := r.folder.current(ctx)
+	if err != nil || document == nil {
+		return nil, err
 	}
-	position := func(c container.InspectResponse) int { return slices.Index(order, c.Config.Labels[composeService]) }
-	var leaving []container.InspectResponse
+	old := &rollout{
+		engine: r.engine, folder: r.folder, release: document, id: current.Release, group: r.group, server: r.server, hostIP: r.hostIP,
+		secrets: r.secrets, scale: current.Scale, say: r.say, now: r.now, begun: true,
+	}
+	if err := old.prepare(ctx); err != nil {
+		return nil, err
+	}
+	old.stand()
+	return old, nil
+}
+
+// stand takes what runs for what is wanted.
+func (r *rollout) stand() {
+	r.live = map[string][]replica{}
 	for _, c := range r.old {
-		if !keep[c.ID] {
-			leaving = append(leaving, c)
+		if c.State.Running {
+			name := c.Config.Labels[composeService]
+			r.live[name] = append(r.live[name], replica{c.ID, numberOf(c.Config.Labels), c.Config.Labels[labelConfig]})
 		}
 	}
-	slices.SortStableFunc(leaving, func(a, b container.InspectResponse) int { return position(b) - position(a) })
-	gone := map[string]bool{}
-	for _, c := range leaving {
-		name := strings.TrimPrefix(c.Name, "/")
-		r.say("stopping " + name)
-		if err := r.stop(ctx, c); err != nil {
+}
+
+// remind refreshes a standing service's rendered files and runs its hooks that wait for others.
+func (r *rollout) remind(ctx context.Context, name string) error {
+	configs := map[string]bool{}
+	for _, one := range r.live[name] {
+		configs[one.config] = true
+	}
+	if len(configs) == 0 || !listens(r.release.Services[name]) {
+		return nil
+	}
+	bound, err := r.bind(ctx, name)
+	if err != nil {
+		return err
+	}
+	for config := range configs {
+		if err := r.refresh(ctx, name, bound, config); err != nil {
 			return err
 		}
-		if err := r.hooksOfOld(ctx, c, template.OnDestroy); err != nil {
-			r.say(fmt.Sprintf("%s: %v", name, err))
+	}
+	return r.tell(ctx, name)
+}
+
+// down takes away what the release does not have, those that need others first, and tells the
+// rest.
+func (r *rollout) down(ctx context.Context, order []string) error {
+	gone := map[string]bool{}
+	for _, c := range r.leaving(order) {
+		if err := r.begin(ctx); err != nil {
+			return err
+		}
+		name := strings.TrimPrefix(c.Name, "/")
+		r.say("stopping " + name)
+		r.hooksOfOld(ctx, c, template.OnDestroy)
+		if err := r.stop(ctx, c); err != nil {
+			return err
 		}
 		if err := r.engine.remove(ctx, c.ID); err != nil {
 			return fmt.Errorf("remove %s: %w", name, err)
@@ -105,15 +144,37 @@ func (r *rollout) down(ctx context.Context, order []string) error {
 	}
 	for _, service := range order {
 		if gone[service] {
-			if err := r.othersHooks(ctx, service, template.OnStop, template.OnDestroy); err != nil {
-				return err
-			}
+			r.othersHooks(ctx, service, template.OnStop, template.OnDestroy)
 		}
 	}
-	return r.tidy(ctx)
+	if err := r.tidy(ctx); err != nil {
+		return err
+	}
+	return r.dropNetworks(ctx)
 }
 
-// tidy gives containers Compose's plain names back, where the old ones had them.
+// leaving lists the old containers that do not belong to the release, in the order in which they
+// go.
+func (r *rollout) leaving(order []string) []container.InspectResponse {
+	keep := map[string]bool{}
+	for _, replicas := range r.live {
+		for _, one := range replicas {
+			keep[one.id] = true
+		}
+	}
+	var leaving []container.InspectResponse
+	for _, c := range r.old {
+		if !keep[c.ID] {
+			leaving = append(leaving, c)
+		}
+	}
+	position := func(c container.InspectResponse) int { return slices.Index(order, c.Config.Labels[composeService]) }
+	slices.SortStableFunc(leaving, func(a, b container.InspectResponse) int { return position(b) - position(a) })
+	return leaving
+}
+
+// tidy gives containers Compose's plain names back, where the old ones had them. Where something
+// was told a container's name, it keeps it.
 func (r *rollout) tidy(ctx context.Context) error {
 	have, err := r.engine.containers(ctx)
 	if err != nil {
@@ -125,20 +186,45 @@ func (r *rollout) tidy(ctx context.Context) error {
 	}
 	for _, c := range have {
 		service := c.Config.Labels[composeService]
-		want := r.release.Services[service].ContainerName
-		if want == "" {
-			want = fmt.Sprintf("%s-%s-%d", r.release.Project, service, numberOf(c.Config.Labels))
-		}
-		if names[want] {
+		want := r.plainName(r.release.Services[service], service, numberOf(c.Config.Labels))
+		if names[want] || namesTold(r.release, service) {
 			continue
 		}
+		if err := r.begin(ctx); err != nil {
+			return err
+		}
 		if _, err := r.engine.ContainerRename(ctx, c.ID, client.ContainerRenameOptions{NewName: want}); err != nil {
-			return fmt.Errorf("rename %s to %s: %w", c.Name, want, err)
+			return fmt.Errorf("rename %s to %s: %w", strings.TrimPrefix(c.Name, "/"), want, err)
 		}
 		names[want] = true
 	}
 	return nil
 }
 
-// monitor is how long a container without any check must run before it counts as up.
-const monitor = time.Second
+// namesTold reports whether a release's environment, files or hooks hold the names of a service's
+// containers.
+func namesTold(release *template.Release, service string) bool {
+	told := func(t template.Text) bool {
+		return slices.ContainsFunc(t.Refs(), func(ref template.Ref) bool {
+			return ref.Service == service && ref.What == template.ContainerName
+		})
+	}
+	for _, s := range release.Services {
+		for _, value := range s.Environment {
+			if told(value) {
+				return true
+			}
+		}
+		for _, file := range s.Files {
+			if file.Bound && told(file.Content) {
+				return true
+			}
+		}
+		for _, hook := range s.Hooks {
+			if slices.ContainsFunc(hook.Args, func(a template.Argument) bool { return told(a.Value) }) || slices.ContainsFunc(hook.Command, told) {
+				return true
+			}
+		}
+	}
+	return false
+}

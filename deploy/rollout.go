@@ -21,6 +21,10 @@ import (
 // what is kept is told of it (files, hooks). Only then is the old taken away. When something new
 // does not come up, it is removed and the old is as it was: an old container that had to stop
 // first is started again, and none is removed before all is well.
+//
+// Before its first change it leaves a note on the server (see rollingFile), which it takes away
+// when all is done. A rollout that was cut short is so found out, and whatever it may not have told
+// anybody is told again.
 type rollout struct {
 	engine  *engine
 	folder  folder
@@ -31,16 +35,22 @@ type rollout struct {
 	hostIP  string
 	secrets map[string]string
 	scale   map[string]int
-	images  map[string]string // service to image as the engine knows it
+	images  map[string]string                         // service to image as the engine knows it
+	once    func(context.Context, func() error) error // does what is to be done once per release; nil: nothing is
 	say     func(string)
 	now     func() time.Time
 
 	old     []container.InspectResponse // what was there, sorted
 	live    map[string][]replica        // service to containers of the release that stand
-	changed map[string]bool             // services whose set of containers is another than before
+	news    map[string]news             // what happened to services in this rollout
+	stood   []string                    // services that are up, in their order
 	started []string                    // ids of new containers
 	stopped []container.InspectResponse // old ones that had to stop first
-	undo    []func(context.Context)     // puts refreshed files back
+	written []string                    // services whose rendered files were written anew
+	bound   map[string]string           // service to digest of it with its late references resolved
+	cut     *rollingFile                // an earlier rollout that did not end; nil for none
+	begun   bool                        // something was changed
+	paused  bool                        // it failed, and its failure_action is pause
 }
 
 // replica is one container of the release.
@@ -48,6 +58,13 @@ type replica struct {
 	id     string
 	number int
 	config string
+}
+
+// news is what a rollout did to a service, for those that want to be told.
+type news struct {
+	created int  // new containers
+	woken   bool // some that had stopped were started
+	leaving int  // old containers that will go
 }
 
 // replicas is how many containers of a service this server is to have.
@@ -65,17 +82,20 @@ func (r *rollout) replicas(name string) int {
 	return s.Replicas
 }
 
-// run does the rollout. Its error names the failing container and its last lines.
-func (r *rollout) run(ctx context.Context) error {
-	r.live, r.changed = map[string][]replica{}, map[string]bool{}
+// prepare looks at what is there.
+func (r *rollout) prepare(ctx context.Context) error {
+	r.live, r.news, r.bound = map[string][]replica{}, map[string]news{}, map[string]string{}
 	var err error
 	if r.old, err = r.engine.containers(ctx); err != nil {
 		return err
 	}
-	if err := r.engine.putNetworks(ctx, r.release); err != nil {
-		return err
-	}
-	if err := r.engine.putVolumes(ctx, r.release); err != nil {
+	r.cut, err = r.folder.rolling(ctx)
+	return err
+}
+
+// run does the rollout. Its error names the failing container and its last lines.
+func (r *rollout) run(ctx context.Context) error {
+	if err := r.prepare(ctx); err != nil {
 		return err
 	}
 	order, err := r.release.Order()
@@ -89,8 +109,30 @@ func (r *rollout) run(ctx context.Context) error {
 	return r.down(ctx, order)
 }
 
+// begin leaves the note that says that something is being changed here.
+func (r *rollout) begin(ctx context.Context) error {
+	if r.begun {
+		return nil
+	}
+	r.begun = true
+	if r.cut != nil {
+		return nil // the note of the rollout that was cut short goes on to hold
+	}
+	note := rollingFile{Release: r.id, Before: []string{}}
+	for _, c := range r.old {
+		note.Before = append(note.Before, c.ID)
+	}
+	return r.folder.write(ctx, note, "rolling.json")
+}
+
 // up starts what is new, service by service.
 func (r *rollout) up(ctx context.Context, order []string) error {
+	if err := r.putNetworks(ctx); err != nil {
+		return err
+	}
+	if err := r.engine.putVolumes(ctx, r.release); err != nil {
+		return err
+	}
 	if err := r.before(ctx, order); err != nil {
 		return err
 	}
@@ -104,29 +146,32 @@ func (r *rollout) up(ctx context.Context, order []string) error {
 
 // service brings one service up: it keeps what is as wanted, starts what is missing or changed.
 func (r *rollout) service(ctx context.Context, name string) error {
-	want := r.replicas(name)
-	have := r.of(name)
+	want, have := r.replicas(name), r.of(name)
 	if want == 0 {
-		r.changed[name] = len(have) > 0
-		return nil
+		r.news[name] = news{leaving: len(have)}
+		return r.tell(ctx, name)
 	}
 	if err := r.awaitNeeds(ctx, name); err != nil {
 		return err
 	}
-	bound, err := r.release.Bind(name, r.view())
+	bound, err := r.bind(ctx, name)
 	if err != nil {
 		return err
 	}
-	config, err := r.config(bound)
+	config, err := r.config(name, bound)
 	if err != nil {
 		return err
 	}
 	kept := map[int]container.InspectResponse{}
 	for _, c := range have {
 		n := numberOf(c.Config.Labels)
-		if _, taken := kept[n]; c.Config.Labels[labelConfig] == config && n >= 1 && n <= want && !taken {
+		if _, taken := kept[n]; c.Config.Labels[labelConfig] == config && n >= 1 && n <= want && !taken && usable(c) {
 			kept[n] = c
 		}
+	}
+	r.news[name] = news{leaving: len(have) - len(kept)}
+	if err := r.giveWay(ctx, name, want, kept); err != nil {
+		return err
 	}
 	if err := r.keep(ctx, name, bound, config, kept); err != nil {
 		return err
@@ -134,8 +179,14 @@ func (r *rollout) service(ctx context.Context, name string) error {
 	if err := r.renew(ctx, name, bound, config, want, kept); err != nil {
 		return err
 	}
-	r.changed[name] = r.changed[name] || len(have) != want
 	return r.tell(ctx, name)
+}
+
+// usable reports whether a container can be kept: one that was created and never started may lack
+// a network, and an unhealthy one is renewed.
+func usable(c container.InspectResponse) bool {
+	unhealthy := c.State.Running && c.State.Health != nil && c.State.Health.Status == container.Unhealthy
+	return c.State.Status != container.StateCreated && c.State.Status != container.StateDead && c.State.Status != container.StateRemoving && !unhealthy
 }
 
 // of lists the old containers of a service.
@@ -149,19 +200,6 @@ func (r *rollout) of(name string) []container.InspectResponse {
 	return list
 }
 
-// config is the digest of what containers of a service are made from. The content of rendered
-// files is left out: it is refreshed in running containers.
-func (r *rollout) config(bound template.Service) (string, error) {
-	s := bound
-	s.Files = slices.Clone(s.Files)
-	for i := range s.Files {
-		if s.Files[i].Bound {
-			s.Files[i].Content = ""
-		}
-	}
-	return r.release.Hash(s)
-}
-
 // keep makes sure that kept containers run, and refreshes their rendered files.
 func (r *rollout) keep(ctx context.Context, name string, bound template.Service, config string, kept map[int]container.InspectResponse) error {
 	if len(kept) == 0 {
@@ -172,17 +210,10 @@ func (r *rollout) keep(ctx context.Context, name string, bound template.Service,
 	}
 	for _, n := range slices.Sorted(maps.Keys(kept)) {
 		c := kept[n]
-		if !c.State.Running && !r.completed(bound, c) {
-			r.say(fmt.Sprintf("starting %s, which was %s", strings.TrimPrefix(c.Name, "/"), c.State.Status))
-			if _, err := r.engine.ContainerStart(ctx, c.ID, client.ContainerStartOptions{}); err != nil {
-				return fmt.Errorf("start %s: %w", c.Name, err)
-			}
-			r.changed[name] = true
-			if err := r.ownHooks(ctx, name, c.ID, template.OnStart); err != nil {
-				return err
-			}
+		if err := r.wake(ctx, name, bound, c); err != nil {
+			return err
 		}
-		if err := r.healthy(ctx, name, bound, c.ID); err != nil {
+		if err := r.healthy(ctx, name, bound, c.ID, c.RestartCount); err != nil {
 			return err
 		}
 		r.live[name] = append(r.live[name], replica{c.ID, n, config})
@@ -190,221 +221,77 @@ func (r *rollout) keep(ctx context.Context, name string, bound template.Service,
 	return nil
 }
 
-// completed reports whether a container that ended did what it is for: others wait for its end.
-func (r *rollout) completed(s template.Service, c container.InspectResponse) bool {
-	return c.State.Status == container.StateExited && c.State.ExitCode == 0 && s.Restart.Policy != "always" && s.Restart.Policy != "unless-stopped"
-}
-
-// renew starts the containers that are missing or made from something else, a batch at a time.
-func (r *rollout) renew(ctx context.Context, name string, bound template.Service, config string, want int, kept map[int]container.InspectResponse) error {
-	var missing []int
-	for n := 1; n <= want; n++ {
-		if _, ok := kept[n]; !ok {
-			missing = append(missing, n)
+// wake starts a kept container that has stopped, goes on with a paused one, and restarts one that
+// wants to be when what it needs was renewed. One that a rollout which was cut short had made is
+// told again that it was created: nobody knows how far that came.
+func (r *rollout) wake(ctx context.Context, name string, bound template.Service, c container.InspectResponse) error {
+	plain := strings.TrimPrefix(c.Name, "/")
+	var events []string
+	if r.cut != nil && !slices.Contains(r.cut.Before, c.ID) && !completed(c) {
+		events = []string{template.OnCreate, template.OnStart}
+	}
+	var err error
+	switch {
+	case c.State.Paused:
+		if err = r.begin(ctx); err == nil {
+			r.say("going on with " + plain + ", which was paused")
+			_, err = r.engine.ContainerUnpause(ctx, c.ID, client.ContainerUnpauseOptions{})
+		}
+	case !c.State.Running && !completed(c):
+		if err = r.begin(ctx); err == nil {
+			r.say(fmt.Sprintf("starting %s, which was %s", plain, c.State.Status))
+			_, err = r.engine.ContainerStart(ctx, c.ID, client.ContainerStartOptions{})
+			events = union(events, template.OnStart)
+		}
+	case r.restartsWith(bound):
+		if err = r.begin(ctx); err == nil {
+			r.say("restarting " + plain + ": what it needs is new")
+			_, err = r.engine.ContainerRestart(ctx, c.ID, client.ContainerRestartOptions{})
+			events = union(events, template.OnStart)
 		}
 	}
-	if len(missing) == 0 {
-		return nil
-	}
-	r.changed[name] = true
-	revealed, err := r.release.Reveal(bound, r.secrets)
 	if err != nil {
-		return err
+		return fmt.Errorf("start %s: %w", plain, portTaken(err))
 	}
-	binds, err := r.folder.putFiles(ctx, name, config, revealed)
-	if err != nil {
-		return err
+	if len(events) > 0 {
+		n := r.news[name]
+		n.woken = true
+		r.news[name] = n
 	}
-	stopFirst := r.release.StopFirst(name)
-	if stopFirst != "" {
-		if err := r.stopOld(ctx, name, kept, stopFirst); err != nil {
+	for _, event := range events {
+		if err := r.ownHooks(ctx, name, c.ID, event); err != nil {
 			return err
-		}
-	}
-	print := blueprint{image: r.images[name], service: revealed, release: r.release, binds: binds, api: r.engine.ClientVersion(), from: r.volumesFrom(bound), shared: r.shares()}
-	batch := bound.Update.Parallelism
-	if batch <= 0 || batch > len(missing) {
-		batch = len(missing)
-	}
-	for len(missing) > 0 {
-		now := missing[:min(batch, len(missing))]
-		missing = missing[len(now):]
-		if err := r.startBatch(ctx, name, bound, config, print, now); err != nil {
-			return err
-		}
-		if d := time.Duration(bound.Update.Delay); d > 0 && len(missing) > 0 {
-			if err := pause(ctx, d); err != nil {
-				return err
-			}
 		}
 	}
 	return nil
 }
 
-// startBatch starts some containers and waits until all of them are healthy.
-func (r *rollout) startBatch(ctx context.Context, name string, bound template.Service, config string, print blueprint, numbers []int) error {
-	var fresh []replica
-	for _, n := range numbers {
-		print.labels = r.labels(name, config, n)
-		print.name = r.freeName(bound, name, n)
-		id, err := r.engine.start(ctx, print)
-		if id != "" {
-			r.started = append(r.started, id)
-			fresh = append(fresh, replica{id, n, config})
-		}
-		if err != nil {
-			return r.explain(ctx, print.name, id, err)
-		}
-		r.say("started " + print.name)
-		for _, event := range []string{template.OnCreate, template.OnStart} {
-			if err := r.ownHooks(ctx, name, id, event); err != nil {
-				return r.explain(ctx, print.name, id, err)
-			}
-		}
+func union(list []string, one string) []string {
+	if slices.Contains(list, one) {
+		return list
 	}
-	for _, f := range fresh {
-		if err := r.healthy(ctx, name, bound, f.id); err != nil {
-			return err
-		}
-	}
-	r.live[name] = append(r.live[name], fresh...)
-	return nil
+	return append(list, one)
 }
 
-// labels are those of one container.
-func (r *rollout) labels(service, config string, n int) map[string]string {
-	return map[string]string{
-		labelStack:     string(r.engine.stack),
-		labelGroup:     r.group,
-		labelRelease:   r.id,
-		labelConfig:    config,
-		composeProject: r.release.Project,
-		composeService: service,
-		composeNumber:  fmt.Sprint(n),
-		composeOneOff:  "False",
-		composeHash:    config,
-	}
-}
-
-// freeName is a container's name: Compose's, unless the one that it replaces still has it.
-func (r *rollout) freeName(s template.Service, service string, n int) string {
-	name := s.ContainerName
-	if name == "" {
-		name = fmt.Sprintf("%s-%s-%d", r.release.Project, service, n)
-	}
-	taken := func(name string) bool {
-		return slices.ContainsFunc(r.old, func(c container.InspectResponse) bool { return c.Name == "/"+name })
-	}
-	if !taken(name) {
-		return name
-	}
-	short := strings.TrimPrefix(r.id, "r-")
-	for i := 0; ; i++ {
-		free := name + "-" + short[:min(6, len(short))]
-		if i > 0 {
-			free += fmt.Sprint("-", i)
-		}
-		if !taken(free) {
-			return free
+// restartsWith reports whether something is new that the service wants to be restarted with.
+func (r *rollout) restartsWith(s template.Service) bool {
+	for other, need := range s.DependsOn {
+		if need.Restart && r.news[other].created > 0 {
+			return true
 		}
 	}
+	return false
 }
 
-// start creates, connects and starts one container. An id comes back with an error when the
-// container was made.
-func (e *engine) start(ctx context.Context, b blueprint) (string, error) {
-	options, err := b.options()
-	if err != nil {
-		return "", err
+// completed reports whether a container that ended did what it is for: it ran to its end with
+// success, and nothing says that it should run on.
+func completed(c container.InspectResponse) bool {
+	if c.State.Status != container.StateExited || c.State.ExitCode != 0 || c.HostConfig == nil {
+		return false
 	}
-	created, err := e.ContainerCreate(ctx, options)
-	if err != nil {
-		return "", fmt.Errorf("create %s: %w", b.name, err)
-	}
-	if b.service.NetworkMode == "" {
-		for i, key := range b.networks() {
-			if i == 0 {
-				continue
-			}
-			endpoint, err := endpoint(b.service, key)
-			if err != nil {
-				return created.ID, err
-			}
-			n := b.release.Networks[key].Name
-			if _, err := e.NetworkConnect(ctx, n, client.NetworkConnectOptions{Container: created.ID, EndpointConfig: endpoint}); err != nil {
-				return created.ID, fmt.Errorf("connect %s to network %s: %w", b.name, n, err)
-			}
-		}
-	}
-	if _, err := e.ContainerStart(ctx, created.ID, client.ContainerStartOptions{}); err != nil {
-		return created.ID, fmt.Errorf("start %s: %w", b.name, portTaken(err))
-	}
-	return created.ID, nil
+	policy := c.HostConfig.RestartPolicy.Name
+	return policy != container.RestartPolicyAlways && policy != container.RestartPolicyUnlessStopped
 }
 
-// portTaken adds what to do about the commonest reason why a container does not start.
-func portTaken(err error) error {
-	text := err.Error()
-	if strings.Contains(text, "port is already allocated") || strings.Contains(text, "address already in use") {
-		return resource.WithHint(err, "something else on the server listens on that port: stop it ('cloudship ssh' gets you there), or publish another port")
-	}
-	return err
-}
-
-// volumesFrom names the containers whose volumes a service takes.
-func (r *rollout) volumesFrom(s template.Service) []string {
-	var from []string
-	for _, m := range s.Mounts {
-		if m.Type != template.MountService {
-			continue
-		}
-		for _, other := range r.live[m.Source] {
-			id := other.id
-			if m.ReadOnly {
-				id += ":ro"
-			}
-			from = append(from, id)
-			break
-		}
-	}
-	return from
-}
-
-// shares maps services to a container each, for shared namespaces.
-func (r *rollout) shares() map[string]string {
-	shared := map[string]string{}
-	for name, replicas := range r.live {
-		if len(replicas) > 0 {
-			shared[name] = replicas[0].id
-		}
-	}
-	return shared
-}
-
-// explain adds a container's last lines to an error about it.
-func (r *rollout) explain(ctx context.Context, name, id string, err error) error {
-	if id == "" {
-		return err
-	}
-	var said *containerError
-	if errors.As(err, &said) {
-		return err
-	}
-	return &containerError{name: name, err: err, lines: r.engine.tail(context.WithoutCancel(ctx), id, 10)}
-}
-
-// containerError is an error about a container, with what the container last printed.
-type containerError struct {
-	name, lines string
-	err         error
-}
-
-func (e *containerError) Error() string {
-	text := fmt.Sprintf("container %s: %v", e.name, e.err)
-	if e.lines != "" {
-		text += "\nits last lines:\n  " + strings.ReplaceAll(e.lines, "\n", "\n  ")
-	}
-	return text
-}
-
-func (e *containerError) Unwrap() error { return e.err }
+// errEmpty says that a service that must run has no container that came up.
+var errEmpty = errors.New("none of its containers came up")

@@ -53,6 +53,9 @@ func (d *routes) put(ctx context.Context, c resource.Call, item resource.Item, s
 		sent, failed, _ := p.count()
 		found.Facts.Extra = map[string]string{"requests": fmt.Sprint(sent), "failed": fmt.Sprint(failed)}
 	}
+	if c.Phase == plan.PhaseWatch {
+		d.stopProbing(item.Mark.Address)
+	}
 	return found, nil
 }
 
@@ -113,6 +116,11 @@ func serversOf(peers map[resource.Address]resource.Found, group string) []resour
 func (d *routes) commit(ctx context.Context, s *switching) error {
 	now := time.Now().UTC()
 	note := resource.RouteCommit{Route: s.address, Live: s.spec.Live, Release: s.spec.Release, Serial: now.UnixMilli(), At: now}
+	for _, peer := range s.call.Peers { // clocks differ from machine to machine
+		if before := peer.Facts.RouteCommit; before != nil && before.Route == s.address {
+			note.Serial = max(note.Serial, before.Serial+1)
+		}
+	}
 	written := 0
 	var problems []error
 	for _, server := range slices.Concat(s.new, s.old) {
@@ -156,8 +164,12 @@ func (d *routes) note(ctx context.Context, s *switching, server resource.Found, 
 	return d.hosts.folder(host).write(ctx, note, "route-"+s.address.Name+".json")
 }
 
-// undo makes the group that the traffic goes back to take it: draining ends everywhere.
+// undo makes the group that the traffic goes back to take it: its draining ends. What the other one
+// does is its own affair by now.
 func (d *routes) undo(ctx context.Context, s *switching) error {
 	d.stopProbing(s.address)
-	return d.undrain(ctx, s, slices.Concat(s.new, s.old))
+	if err := d.undrain(ctx, s, s.old); err != nil {
+		s.say("ending the drain of %s: %v", s.oldGroup, err)
+	}
+	return d.undrain(ctx, s, s.new)
 }

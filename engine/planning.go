@@ -68,6 +68,7 @@ func (s *Session) Plan(ctx context.Context, r Request) (*plan.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	prepared(wants, have)
 	p, err := plan.Make(plan.Input{
 		Command: s.options.Command, Serial: s.serial(), Now: time.Now().UTC(), Nonce: nonce(), Memory: memory, Have: have, Wants: wants,
 		Groups: groups, Balancers: balancers, Decision: decision, Schemas: s.schemas(), Releases: byID(candidates), Costs: costs,

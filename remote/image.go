@@ -154,6 +154,17 @@ func LocalImage(ctx context.Context, docker *client.Client, ref, cacheDir string
 	return image, nil
 }
 
+// CachedImage answers an image by the digest of its manifest from the cache folder, where it is kept
+// after the local engine calls another one by its name. Where it is not, the error is
+// fs.ErrNotExist.
+func CachedImage(ref, digest, cacheDir string) (Image, error) {
+	image, err := imageCache{cacheDir}.byDigest(repository(ref), digest)
+	if err != nil {
+		return Image{}, fmt.Errorf("image %s with digest %s: %w", ref, digest, err)
+	}
+	return image, nil
+}
+
 func localImage(ctx context.Context, docker *client.Client, ref string, cache imageCache, progress func(string)) (Image, error) {
 	found, err := docker.ImageInspect(ctx, ref)
 	if err != nil {

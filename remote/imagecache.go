@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -47,6 +48,24 @@ func (c imageCache) load(name, id string) (Image, error) {
 		}
 	}
 	return newImage(name, []byte(cached.Config), layers)
+}
+
+// byDigest answers an image that was read at some time, whatever the engine calls by its name now.
+func (c imageCache) byDigest(name, digest string) (Image, error) {
+	entries, err := os.ReadDir(filepath.Join(c.dir, "images"))
+	if err != nil {
+		return Image{}, err
+	}
+	for _, entry := range entries {
+		id, ok := strings.CutSuffix(entry.Name(), ".json")
+		if !ok {
+			continue
+		}
+		if image, err := c.load(name, id); err == nil && image.Digest == digest {
+			return image, nil
+		}
+	}
+	return Image{}, fs.ErrNotExist
 }
 
 // keep remembers an image by the engine's id.

@@ -72,6 +72,7 @@ type Facts struct {
 	Enrolled    bool              `json:"enrolled,omitempty"`   // docker: only our host certificate is accepted from now on
 	Host        *HostFacts        `json:"host,omitempty"`       // of docker
 	Kept        []string          `json:"kept,omitempty"`       // releases that a host keeps, newest first
+	Prepared    []string          `json:"prepared,omitempty"`   // releases whose release:before hooks have run on a host
 	RouteCommit *RouteCommit      `json:"route_commit,omitempty"`
 	Extra       map[string]string `json:"extra,omitempty"` // a driver's own notes to itself
 }

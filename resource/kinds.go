@@ -131,9 +131,9 @@ type ReleaseSpec struct {
 	Server   Address        `json:"server,omitzero" plan:"fixed"`
 	Docker   Address        `json:"docker,omitzero" plan:"fixed"`
 	Template string         `json:"template,omitempty"`
-	Release  string         `json:"release,omitempty"` // the id; the release itself travels in Call.Releases
-	Scale    map[string]int `json:"scale,omitempty"`   // replicas per service of the whole group, where they differ from the document's
-	Servers  []Address      `json:"servers,omitempty" plan:"memo"`
+	Release  string         `json:"release,omitempty"`              // the id; the release itself travels in Call.Releases
+	Scale    map[string]int `json:"scale,omitempty"`                // replicas per service of the whole group, where they differ from the document's
+	Prepared bool           `json:"prepared,omitempty" plan:"memo"` // what runs once per release has run, on some server of the stack
 }
 
 // RouteSpec says which group a load balancer's traffic goes to. Only Live and Release are

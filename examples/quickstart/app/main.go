@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -29,8 +31,13 @@ func serve(addr string) error {
 	host, _ := os.Hostname()
 	version := os.Getenv("VERSION")
 	mux := http.NewServeMux()
+	var rotten atomic.Bool
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Version", version)
+		if rotten.Load() {
+			http.Error(w, "gone bad as asked", http.StatusInternalServerError)
+			return
+		}
 		fmt.Fprintf(w, "%s from %s\n", version, host)
 	})
 	mux.HandleFunc("/healthz", func(w http.ResponseWriter, r *http.Request) {
@@ -40,6 +47,12 @@ func serve(addr string) error {
 		}
 		fmt.Fprintln(w, "ok")
 	})
+	if strings.HasPrefix(version, "rots") { // a release that goes bad when told to, to try the way back with
+		mux.HandleFunc("/rot", func(w http.ResponseWriter, r *http.Request) {
+			rotten.Store(true)
+			fmt.Fprintln(w, "from now on / fails")
+		})
+	}
 	server := &http.Server{Addr: addr, Handler: mux}
 	stop, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer cancel()
