@@ -28,6 +28,7 @@ type fixture struct {
 	at     map[string]string // where services are, by name, in the home region
 	host   *machine.Paper
 	api    *rackspace.API
+	stop   func() // the cloud ends; it may be called more than once
 }
 
 func newFixture(t *testing.T, change ...func(*cloud.Settings)) *fixture {
@@ -55,7 +56,7 @@ func newFixture(t *testing.T, change ...func(*cloud.Settings)) *fixture {
 	running.Go(func() { f.api.Run(ctx) })
 	gate := cloud.NewGate(ctx, f.faults)
 	server := httptest.NewServer(gate.Wrap("rackspace", f.api, rackspace.Fail))
-	t.Cleanup(func() {
+	f.stop = sync.OnceFunc(func() {
 		server.Close()
 		cancel()
 		running.Wait()
@@ -63,6 +64,7 @@ func newFixture(t *testing.T, change ...func(*cloud.Settings)) *fixture {
 		servers.Wait()
 		addresses.Close()
 	})
+	t.Cleanup(f.stop)
 	f.url = server.URL + "/rackspace"
 	f.login(t)
 	return f
