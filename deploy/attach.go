@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/client"
@@ -66,6 +67,28 @@ func (e *engine) running(ctx context.Context, server resource.Address, service s
 	return "", fmt.Errorf("%s: no container of service %s runs", server, service)
 }
 
+// fit keeps the terminal of a command the size of the screen. Engines before 23 take no size at the
+// start, and none before the command runs.
+func (e *engine) fit(ctx context.Context, exec string, s remote.Screen, ended <-chan struct{}) {
+	resize := func(size remote.Size) error {
+		_, err := e.ExecResize(ctx, exec, client.ExecResizeOptions{Height: uint(size.Height), Width: uint(size.Width)})
+		return err
+	}
+	for range 20 {
+		if resize(s.Size) == nil || pause(ctx, 50*time.Millisecond) != nil {
+			break
+		}
+	}
+	for {
+		select {
+		case size := <-s.Resized:
+			_ = resize(size)
+		case <-ended:
+			return
+		}
+	}
+}
+
 // attach runs a command between streams.
 func (e *engine) attach(ctx context.Context, id string, o ExecOptions) (int, error) {
 	name := strings.Join(o.Command, " ")
@@ -99,16 +122,7 @@ func (e *engine) attach(ctx context.Context, id string, o ExecOptions) (int, err
 	ended := make(chan struct{})
 	defer close(ended)
 	if tty {
-		go func() {
-			for {
-				select {
-				case s := <-o.Screen.Resized:
-					_, _ = e.ExecResize(ctx, created.ID, client.ExecResizeOptions{Height: uint(s.Height), Width: uint(s.Width)})
-				case <-ended:
-					return
-				}
-			}
-		}()
+		go e.fit(ctx, created.ID, o.Screen, ended)
 		_, err = io.Copy(o.Stdout, attached.Reader)
 	} else {
 		_, err = stdcopy.StdCopy(o.Stdout, o.Stderr, attached.Reader)

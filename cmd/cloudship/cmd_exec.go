@@ -2,12 +2,12 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/cloudship/cloudship/deploy"
+	"github.com/cloudship/cloudship/resource"
 )
 
 type execOptions struct {
@@ -32,20 +32,19 @@ group. At a terminal the command has one too. Its exit code is that of cloudship
 		},
 	}
 	o.addVars(cmd.Flags())
+	cmd.SetFlagErrorFunc(beforeDash)
 	cmd.Flags().StringVar(&o.server, "server", "", "only this group (blue) or server (blue[0])")
 	cmd.Flags().IntVar(&o.number, "number", 0, "the container's number among its service's; the first that runs when left out")
 	cmd.Flags().StringVarP(&o.user, "user", "u", "", "who runs it in the container")
-	cmd.Flags().SetInterspersed(false)
 	return cmd
 }
 
+// beforeDash explains a flag that was meant for the command elsewhere.
+func beforeDash(_ *cobra.Command, err error) error {
+	return resource.WithHint(&usageError{err}, "flags of the command come after --, as in: cloudship exec app -- ls -l")
+}
+
 func runExec(ctx context.Context, t *terminal, g *global, o *execOptions, service string, command []string) error {
-	if command[0] == "--" {
-		command = command[1:]
-	}
-	if len(command) == 0 {
-		return &usageError{fmt.Errorf("no command: want exec %s -- COMMAND", service)}
-	}
 	s, err := o.session(ctx, t, g, "exec")
 	if err != nil {
 		return err

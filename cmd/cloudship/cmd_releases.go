@@ -46,7 +46,7 @@ func printReleases(row func(format string, args ...any), m resource.Memory) {
 	for _, r := range list {
 		row("%s\t%s\t%s\t%s\t%s\t%s", r.ID, r.Template, r.Made.Local().Format(time.DateTime), r.Actor, r.Commit, strings.Join(where(m, r.ID), ", "))
 		for _, service := range slices.Sorted(maps.Keys(r.Images)) {
-			row("  %s\t%s\t\t\t\t", service, r.Images[service])
+			row("  %s: %s", service, r.Images[service])
 		}
 	}
 }

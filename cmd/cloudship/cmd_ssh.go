@@ -37,15 +37,12 @@ authority that it names are kept in your cache folder, mode 0600.`,
 		},
 	}
 	o.addVars(cmd.Flags())
+	cmd.SetFlagErrorFunc(beforeDash)
 	cmd.Flags().BoolVar(&o.print, "print", false, "print the command for your own ssh")
-	cmd.Flags().SetInterspersed(false)
 	return cmd
 }
 
 func runSSH(ctx context.Context, t *terminal, g *global, o *sshOptions, which string, command []string) error {
-	if len(command) > 0 && command[0] == "--" {
-		command = command[1:]
-	}
 	s, err := o.session(ctx, t, g, "ssh")
 	if err != nil {
 		return err
