@@ -73,7 +73,9 @@ func (r *Rig) Up(ctx context.Context, servers string) error {
 
 // Attach points the program at the lab that runs.
 func (r *Rig) Attach(ctx context.Context) error {
-	out := r.Run(ctx, "lab", "env", "--lab", r.Lab)
+	unheard := *r
+	unheard.Out = nil // it has a token in it
+	out := unheard.Run(ctx, "lab", "env", "--lab", r.Lab)
 	if out.Err != nil {
 		return out.Err
 	}
