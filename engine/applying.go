@@ -210,6 +210,7 @@ func (s *Session) finish(ctx context.Context, p *plan.Plan, result plan.Result, 
 	if err := s.remember(); err != nil {
 		s.warn("outputs: %v", err)
 	}
+	s.ledger.Edit(forgetReleases)
 	if err := s.lease.CommitClosing(ctx, source); err != nil {
 		return errors.Join(result.Err, fmt.Errorf("commit to the state: %w", err))
 	}
@@ -243,6 +244,27 @@ func (s *Session) remember() error {
 	}
 	s.ledger.Edit(func(m *resource.Memory) { m.Outputs = kept })
 	return nil
+}
+
+// forgetReleases drops the releases that no group runs and no server keeps: they cannot be brought
+// back any more.
+func forgetReleases(m *resource.Memory) {
+	wanted := map[string]bool{}
+	for _, id := range m.Intent.Releases {
+		wanted[id] = true
+	}
+	for _, w := range m.Intent.Switch {
+		wanted[w.Release] = true
+	}
+	for _, r := range m.Records {
+		for _, id := range r.Facts.Kept {
+			wanted[id] = true
+		}
+		if spec, ok := r.Found.Spec.(*resource.ReleaseSpec); ok {
+			wanted[spec.Release] = true
+		}
+	}
+	maps.DeleteFunc(m.Releases, func(id string, _ resource.ReleaseEntry) bool { return !wanted[id] })
 }
 
 // Outputs evaluates the output blocks with what is known.

@@ -60,11 +60,14 @@ func (s *Session) documents(name string, candidates map[string]resource.ReleaseE
 
 // holdsData reports whether a template's servers keep data that would be lost with them.
 func (s *Session) holdsData(name string, candidates map[string]resource.ReleaseEntry) bool {
-	for _, r := range s.documents(name, candidates) {
-		for _, v := range r.Volumes {
-			if v.Stateful != "" && !v.External {
-				return true
-			}
+	return slices.ContainsFunc(s.documents(name, candidates), keepsData)
+}
+
+// keepsData reports whether a release has volumes whose data would be lost with the server.
+func keepsData(r *template.Release) bool {
+	for _, v := range r.Volumes {
+		if v.Stateful != "" && !v.External {
+			return true
 		}
 	}
 	return false

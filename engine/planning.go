@@ -9,11 +9,13 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/cloudship/cloudship/plan"
 	"github.com/cloudship/cloudship/resource"
 	"github.com/cloudship/cloudship/stack"
+	"github.com/cloudship/cloudship/template"
 )
 
 // Request says what a plan is wanted for. The zero Request is `apply`.
@@ -136,12 +138,34 @@ func (s *Session) shape(candidates map[string]resource.ReleaseEntry) ([]plan.Gro
 	for _, g := range s.stack.Groups {
 		groups = append(groups, plan.Group{Name: g.Name, Template: g.Template, Provider: g.Provider, Servers: g.Servers, Data: s.holdsData(g.Template, candidates)})
 	}
+	groups = append(groups, s.leftGroups()...)
 	var balancers []plan.Balancer
 	for _, b := range s.stack.LoadBalancers {
 		route := resource.RouteSpec{LoadBalancer: resource.LoadBalancer(b.Name), Groups: b.Groups, Test: b.Switch.Test, Watch: int(b.Switch.Watch / time.Second), Probes: b.Switch.Probes}
 		balancers = append(balancers, plan.Balancer{Name: b.Name, Provider: b.Provider, Groups: b.Groups, Route: route, Drain: s.drains(b.Groups, candidates)})
 	}
 	return groups, balancers
+}
+
+// leftGroups are groups that are remembered, but no longer in the file: what they hold must be known
+// before they are removed.
+func (s *Session) leftGroups() []plan.Group {
+	memory, left := s.Memory(), map[string]plan.Group{}
+	for a, r := range memory.Records {
+		if a.Block != "group" || s.stack.Group(a.Name) != nil {
+			continue
+		}
+		g := left[a.Name]
+		g.Name, g.Provider = a.Name, or(g.Provider, r.Provider)
+		if spec, ok := r.Found.Spec.(*resource.ReleaseSpec); ok {
+			g.Template = spec.Template
+			if document, err := template.Decode(memory.Releases[spec.Release].Document); err == nil {
+				g.Data = g.Data || keepsData(document)
+			}
+		}
+		left[a.Name] = g
+	}
+	return slices.SortedFunc(maps.Values(left), func(x, y plan.Group) int { return strings.Compare(x.Name, y.Name) })
 }
 
 // wants gives the wanted resources, complete: what the state froze copied in, all else resolved by
@@ -161,7 +185,9 @@ func (s *Session) wants(ctx context.Context, intent resource.Intent, memory reso
 	var wants []plan.Want
 	wishes := map[string][]resource.Wish{}
 	for _, w := range wanted {
-		freeze(w.Spec, memory.Records[w.Address])
+		if old := memory.Records[w.Address]; old.Provider == w.Provider {
+			freeze(w.Spec, old) // another cloud has other names
+		}
 		wants = append(wants, plan.Want{Address: w.Address, Spec: w.Spec, Provider: w.Provider, Needs: w.Needs, Place: w.Place, Price: resource.Price{Known: true}})
 		if w.Provider != "" {
 			wishes[w.Provider] = append(wishes[w.Provider], resource.Wish{Address: w.Address, Spec: w.Spec})

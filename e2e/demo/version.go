@@ -40,7 +40,9 @@ func (p *leads) newestTag(ctx context.Context) (string, error) {
 	var list struct {
 		Releases map[string]resource.ReleaseEntry `json:"releases"`
 	}
-	if err := json.Unmarshal([]byte(out.Stdout), &list); err != nil {
+	// A stream: the first object names its version, the last one is the answer.
+	lines := strings.Split(strings.TrimSpace(out.Stdout), "\n")
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &list); err != nil {
 		return "", fmt.Errorf("releases --json: %w", err)
 	}
 	var newest resource.ReleaseEntry
