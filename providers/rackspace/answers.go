@@ -1,6 +1,8 @@
 package rackspace
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"sync"
@@ -34,6 +36,38 @@ func absent(op string, have resource.Found, err error) error {
 // busy is the answer of a call that has more to do when Rackspace is done with what it does now.
 func busy(op string, a resource.Address, format string, args ...any) error {
 	return &resource.Error{Kind: resource.Busy, Op: op, Address: a, Message: fmt.Sprintf(format, args...)}
+}
+
+// How long a call goes on by itself while Rackspace is busy. The core would ask again, too, but less
+// and less often, and a change of members that takes four seconds would take fifteen.
+const (
+	patience  = 30 * time.Second
+	firstLook = 100 * time.Millisecond
+	lastLook  = 2 * time.Second
+)
+
+// persist does something again and again while it is answered that Rackspace is busy, for a while,
+// and tells why it waits.
+func persist(ctx context.Context, c resource.Call, a resource.Address, most time.Duration, do func() (*resource.Found, error)) (*resource.Found, error) {
+	end := time.Now().Add(most)
+	told := ""
+	for wait := firstLook; ; wait = min(2*wait, lastLook) {
+		found, err := do()
+		if resource.KindOf(err) != resource.Busy || !time.Now().Add(wait).Before(end) {
+			return found, err
+		}
+		if e := (*resource.Error)(nil); errors.As(err, &e) && e.Message != told {
+			told = e.Message
+			c.Say(a, told)
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return found, err
+		}
+	}
 }
 
 // id is the cloud's id of what an item has.

@@ -151,33 +151,15 @@ func (b balancers) create(ctx context.Context, c resource.Call) []resource.Resul
 		if want.ssl == nil {
 			return &found, nil
 		}
-		return b.finish(ctx, c, item, lb.ID, &found)
+		const built = 15 * time.Minute // and TLS set up
+		return persist(ctx, c, item.Mark.Address, built, func() (*resource.Found, error) {
+			next, err := b.step(ctx, c, item, lb.ID, fieldsOf(spec))
+			if next != nil {
+				found = *next
+			}
+			return &found, err
+		})
 	})
-}
-
-// finish sets up what a create could not say, change by change, each as soon as the balancer is
-// done with the one before.
-func (b balancers) finish(ctx context.Context, c resource.Call, item resource.Item, id int, found *resource.Found) (*resource.Found, error) {
-	const first, most, patience = 100 * time.Millisecond, 5 * time.Second, 15 * time.Minute
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	for wait := first; ; wait = min(2*wait, most) {
-		next, err := b.step(ctx, c, item, id, fieldsOf(item.Spec))
-		if next != nil {
-			found = next
-		}
-		if kind := resource.KindOf(err); err == nil || kind != resource.Busy && kind != resource.Unavailable {
-			return found, err
-		}
-		c.Say(item.Mark.Address, err.Error())
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return found, fault("set up TLS of load balancer", item.Mark.Address, ctx.Err(), repeatable)
-		}
-	}
 }
 
 // fieldsOf are the names of all fields of a spec.
@@ -195,11 +177,13 @@ func (b balancers) update(ctx context.Context, c resource.Call) []resource.Resul
 		if err != nil {
 			return item.Have, err
 		}
-		found, err := b.step(ctx, c, item, id, item.Changed)
-		if found == nil {
-			found = item.Have
-		}
-		return found, err
+		return persist(ctx, c, item.Mark.Address, patience, func() (*resource.Found, error) {
+			found, err := b.step(ctx, c, item, id, item.Changed)
+			if found == nil {
+				found = item.Have
+			}
+			return found, err
+		})
 	})
 }
 
@@ -247,15 +231,17 @@ func (b balancers) remove(ctx context.Context, c resource.Call) []resource.Resul
 		if err != nil {
 			return nil, err
 		}
-		err = deleted("delete load balancer", item, b.lbs.remove(ctx, id))
-		if resource.KindOf(err) != resource.Busy {
+		return persist(ctx, c, item.Mark.Address, patience, func() (*resource.Found, error) {
+			err := deleted("delete load balancer", item, b.lbs.remove(ctx, id))
+			if resource.KindOf(err) != resource.Busy {
+				return nil, err
+			}
+			// One that is being deleted takes no change either.
+			if _, there := b.lbs.get(ctx, id); resource.IsGone(fault("", item.Mark.Address, there, reading)) {
+				return nil, nil
+			}
 			return nil, err
-		}
-		// One that is being deleted takes no change either.
-		if _, there := b.lbs.get(ctx, id); resource.IsGone(fault("", item.Mark.Address, there, reading)) {
-			return nil, nil
-		}
-		return nil, err
+		})
 	})
 }
 

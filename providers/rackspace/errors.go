@@ -1,7 +1,6 @@
 package rackspace
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -217,9 +216,4 @@ func until(h http.Header, now time.Time) time.Time {
 		}
 	}
 	return now.Add(time.Minute)
-}
-
-// givenUp reports whether a call ended because its context did.
-func givenUp(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }

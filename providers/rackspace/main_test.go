@@ -83,8 +83,10 @@ type harness struct {
 	provider *plugins.Client
 }
 
+// start makes a harness; its tests run beside each other, for most of them wait a lot.
 func start(t *testing.T, change ...func(*cloud.Settings)) *harness {
 	t.Helper()
+	t.Parallel()
 	l := startCloud(t, change...)
 	c, err := configure(t, environment(l), nil)
 	if err != nil {

@@ -78,11 +78,13 @@ func (m members) update(ctx context.Context, c resource.Call) []resource.Result 
 		if !ok {
 			return item.Have, wrongSpec(item)
 		}
-		found, err := m.step(ctx, c, item, spec)
-		if found == nil {
-			found = item.Have
-		}
-		return found, err
+		return persist(ctx, c, item.Mark.Address, patience, func() (*resource.Found, error) {
+			found, err := m.step(ctx, c, item, spec)
+			if found == nil {
+				found = item.Have
+			}
+			return found, err
+		})
 	})
 }
 
@@ -316,27 +318,34 @@ func (m members) remove(ctx context.Context, c resource.Call) []resource.Result 
 		if err != nil {
 			return nil, err
 		}
-		lb, err := m.lbs.get(ctx, id)
-		if err != nil {
-			return nil, deleted("read load balancer", item, err)
-		}
-		leaving := m.leaving(item, lb, aroundOf(c.Peers), nil)
-		if len(leaving) == 0 {
-			return nil, nil
-		}
-		const op = "remove members"
-		if lb.Status != "ACTIVE" {
-			return nil, busy(op, item.Mark.Address, "load balancer %d is %s and takes no change", lb.ID, lb.Status)
-		}
-		part := leaving[:min(len(leaving), mostDeleted)]
-		if err := m.lbs.removeNodes(ctx, lb.ID, part); err != nil {
-			return nil, deleted(op, item, err)
-		}
-		if len(part) < len(leaving) {
-			return nil, busy(op, item.Mark.Address, "%s are left", count(len(leaving)-len(part), "node"))
-		}
-		return nil, nil
+		return persist(ctx, c, item.Mark.Address, patience, func() (*resource.Found, error) {
+			return nil, m.empty(ctx, item, id, aroundOf(c.Peers))
+		})
 	})
+}
+
+// empty takes nodes of ours out of a balancer, ten at a time.
+func (m members) empty(ctx context.Context, item resource.Item, id int, around around) error {
+	const op = "remove members"
+	lb, err := m.lbs.get(ctx, id)
+	if err != nil {
+		return deleted("read load balancer", item, err)
+	}
+	leaving := m.leaving(item, lb, around, nil)
+	switch {
+	case len(leaving) == 0:
+		return nil
+	case lb.Status != "ACTIVE":
+		return busy(op, item.Mark.Address, "load balancer %d is %s and takes no change", lb.ID, lb.Status)
+	}
+	part := leaving[:min(len(leaving), mostDeleted)]
+	if err := m.lbs.removeNodes(ctx, lb.ID, part); err != nil {
+		return deleted(op, item, err)
+	}
+	if len(part) < len(leaving) {
+		return busy(op, item.Mark.Address, "%s to be removed", count(len(leaving)-len(part), "node"))
+	}
+	return nil
 }
 
 func (m members) read(ctx context.Context, q resource.Query, have resource.Found) (resource.Found, error) {

@@ -4,9 +4,9 @@
 //
 // Every thing of ours carries its mark from the very request that creates it: in its name, and,
 // where it has any, in its metadata. Rackspace takes one change of a load balancer at a time and
-// is busy with it for a while; so an update makes one change for each call and answers that it is
-// busy as long as another is to follow. It reads anew each time what is left to do, so that it
-// matters not who made the change before.
+// is busy with it for a while; so an update makes one change, waits a little, reads anew what is
+// left to do, and so on; what it cannot do in the time of a call it answers as busy. So it matters
+// not who made a change before, or whether it was interrupted.
 //
 // One file holds one kind; the kind's four verbs are its keeper.
 package rackspace

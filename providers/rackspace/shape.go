@@ -117,7 +117,7 @@ func (b balancers) changes(c resource.Call, item resource.Item, lb *lbView, spec
 	}
 	var left []change
 	add := func(what string, do func(context.Context) error) { left = append(left, change{what, do}) }
-	if bool(lb.Redirect) && (!want.redirect || !sameSSL(lb, want)) {
+	if bool(lb.Redirect) && !want.redirect {
 		no := false
 		add("ending the redirect to https", func(ctx context.Context) error {
 			return b.lbs.put(ctx, lb.ID, "loadBalancer", lbRequest{Redirect: &no})
@@ -136,13 +136,17 @@ func (b balancers) changes(c resource.Call, item resource.Item, lb *lbView, spec
 	}
 	left = append(left, b.partChanges(lb, want)...)
 	if want.ssl != nil && !sameSSL(lb, want) {
-		key, ok := c.Secrets[want.digest]
-		if !ok {
-			return nil, unmet(item.Mark.Address, "listeners", "", "the private key of the certificate did not come with the call")
+		ssl := *want.ssl
+		if sameCertificate(lb, want) {
+			ssl.Certificate, ssl.Intermediate = "", "" // what is not said stays
+		} else {
+			key, ok := c.Secrets[want.digest]
+			if !ok {
+				return nil, unmet(item.Mark.Address, "listeners", "", "the private key of the certificate did not come with the call")
+			}
+			ssl.PrivateKey = key
 		}
 		add("TLS", func(ctx context.Context) error {
-			ssl := *want.ssl
-			ssl.PrivateKey = key
 			if err := b.lbs.put(ctx, lb.ID, "sslTermination", ssl, "ssltermination"); err != nil {
 				return err
 			}
@@ -242,13 +246,17 @@ func (m *monitor) same(other *monitor) bool {
 	return a == b
 }
 
-// sameSSL reports whether a balancer's TLS is as wanted. Its key is compared by the digest that was
-// noted when it was sent.
+// sameSSL reports whether a balancer's TLS is as wanted.
 func sameSSL(lb *lbView, want shape) bool {
 	if lb.ssl == nil || want.ssl == nil {
 		return lb.ssl == nil && want.ssl == nil
 	}
-	return lb.ssl.Port == want.ssl.Port && lb.ssl.Only == want.ssl.Only && lb.note(secretKey) == want.digest &&
+	return lb.ssl.Port == want.ssl.Port && lb.ssl.Only == want.ssl.Only && sameCertificate(lb, want)
+}
+
+// sameCertificate compares the key by the digest that was noted when it was sent.
+func sameCertificate(lb *lbView, want shape) bool {
+	return lb.ssl != nil && lb.note(secretKey) == want.digest &&
 		chainOf(lb.ssl.Certificate+"\n"+lb.ssl.Intermediate) == want.ssl.Certificate+want.ssl.Intermediate
 }
 
