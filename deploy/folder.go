@@ -77,7 +77,8 @@ type currentFile struct {
 // rollingFile says that a rollout has begun. It is there until the rollout is done, or undone.
 type rollingFile struct {
 	Release string   `json:"release"`
-	Before  []string `json:"before"` // ids of the containers that there were
+	Before  []string `json:"before"`       // ids of the containers that there were
+	Up      bool     `json:"up,omitempty"` // all that is new has come up: the old goes, and there is no way back
 }
 
 // keptFile is a release that a server keeps, so that it can be brought back and a lost state

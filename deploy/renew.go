@@ -124,7 +124,7 @@ func (r *rollout) startBatch(ctx context.Context, name string, bound template.Se
 func (r *rollout) startOne(ctx context.Context, name string, bound template.Service, config string, print blueprint, n int) (replica, error) {
 	print.labels = r.labels(name, config, n)
 	print.container = r.freeName(bound, name, n)
-	id, err := r.engine.start(ctx, print, func(id string) { r.started = append(r.started, id) })
+	id, err := r.engine.start(ctx, print)
 	one := replica{id, n, config}
 	if err != nil {
 		return one, r.explain(ctx, print.container, id, err)
@@ -182,9 +182,9 @@ func (r *rollout) freeName(s template.Service, service string, n int) string {
 	}
 }
 
-// start creates, connects and starts one container. Made is told its id as soon as there is one,
-// which comes back with an error, too.
-func (e *engine) start(ctx context.Context, b blueprint, made func(id string)) (string, error) {
+// start creates, connects and starts one container. An id comes back with an error when the
+// container was made.
+func (e *engine) start(ctx context.Context, b blueprint) (string, error) {
 	options, err := b.options()
 	if err != nil {
 		return "", err
@@ -193,7 +193,6 @@ func (e *engine) start(ctx context.Context, b blueprint, made func(id string)) (
 	if err != nil {
 		return "", fmt.Errorf("create %s: %w", b.container, err)
 	}
-	made(created.ID)
 	if err := e.connect(ctx, b, created.ID); err != nil {
 		return created.ID, err
 	}

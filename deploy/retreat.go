@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -13,7 +14,8 @@ import (
 )
 
 // back undoes a rollout that did not come up: the new goes, the old is as it was, and who is told
-// of others is told of the old. When all of that succeeds, nothing is left of the rollout.
+// of others is told of the old. When all of that succeeds, nothing is left of the rollout, nor of
+// the one before it that was cut short.
 //
 // Where the failing service's failure_action is pause, what is healthy of the new stays beside the
 // old.
@@ -21,36 +23,61 @@ func (r *rollout) back(ctx context.Context) {
 	if !r.begun {
 		return
 	}
-	stands := map[string]bool{}
-	if r.paused {
-		for _, replicas := range r.live {
-			for _, one := range replicas {
-				stands[one.id] = true
-			}
-		}
-	}
 	whole := true
-	did := func(err error, format string, args ...any) {
+	did := func(err error, what string) {
 		if err != nil {
 			whole = false
-			r.say(fmt.Sprintf(format, args...) + ": " + err.Error())
+			r.say(what + ": " + err.Error())
 		}
 	}
-	for _, id := range slices.Backward(r.started) {
-		if !stands[id] {
-			did(r.engine.remove(ctx, id), "removing %.12s", id)
+	have, err := r.engine.containers(ctx)
+	did(err, "looking at what is left")
+	stays := r.staying()
+	for _, c := range slices.Backward(have) {
+		if !stays[c.ID] {
+			did(r.engine.remove(ctx, c.ID), "removing "+strings.TrimPrefix(c.Name, "/"))
 		}
 	}
-	for _, c := range r.stopped {
+	for _, c := range have {
+		if !stays[c.ID] || c.State.Running || completed(c) {
+			continue
+		}
 		name := strings.TrimPrefix(c.Name, "/")
 		r.say("starting " + name + " again")
 		_, err := r.engine.ContainerStart(ctx, c.ID, client.ContainerStartOptions{})
-		did(err, "starting %s again", name)
+		did(err, "starting "+name+" again")
 	}
 	did(r.settle(ctx), "telling the old release's services of each other")
-	if whole && !r.paused && r.cut == nil {
+	if whole && !r.paused && !r.goesOn() {
 		did(r.folder.host.RemoveFile(ctx, r.folder.path("rolling.json")), "forgetting the rollout")
 	}
+}
+
+// goesOn reports whether the rollout that was cut short before this one had come up: old containers
+// may have gone by then, and there is no way back behind it.
+func (r *rollout) goesOn() bool { return r.cut != nil && r.cut.Up }
+
+// staying lists the containers that the way back leaves: those that there were before this rollout,
+// or before the one that was cut short.
+func (r *rollout) staying() map[string]bool {
+	stays := map[string]bool{}
+	if r.cut != nil && !r.cut.Up {
+		for _, id := range r.cut.Before {
+			stays[id] = true
+		}
+	} else {
+		for _, c := range r.old {
+			stays[c.ID] = true
+		}
+	}
+	if r.paused {
+		for _, replicas := range r.live {
+			for _, one := range replicas {
+				stays[one.id] = true
+			}
+		}
+	}
+	return stays
 }
 
 // settle brings what the release that runs was told of its own containers to what is true now:
@@ -71,7 +98,15 @@ func (r *rollout) settle(ctx context.Context) error {
 			return fmt.Errorf("service %s: %w", name, err)
 		}
 	}
-	return nil
+	var current currentFile
+	if _, err := r.folder.read(ctx, &current, "current.json"); err != nil {
+		return err
+	}
+	if current.Bound == nil {
+		current.Bound = map[string]string{}
+	}
+	maps.Copy(current.Bound, old.bound)
+	return r.folder.write(ctx, current, "current.json")
 }
 
 // standing gives what runs beside a rollout, by what the server last noted, or nil.
@@ -109,7 +144,7 @@ func (r *rollout) remind(ctx context.Context, name string) error {
 		configs[one.config] = true
 	}
 	if len(configs) == 0 || !listens(r.release.Services[name]) {
-		return nil
+		return r.tell(ctx, name)
 	}
 	bound, err := r.bind(ctx, name)
 	if err != nil {
@@ -126,11 +161,13 @@ func (r *rollout) remind(ctx context.Context, name string) error {
 // down takes away what the release does not have, those that need others first, and tells the
 // rest.
 func (r *rollout) down(ctx context.Context, order []string) error {
-	gone := map[string]bool{}
-	for _, c := range r.leaving(order) {
-		if err := r.begin(ctx); err != nil {
+	gone, leaving := map[string]bool{}, r.leaving(order)
+	if len(leaving) > 0 {
+		if err := r.noReturn(ctx); err != nil {
 			return err
 		}
+	}
+	for _, c := range leaving {
 		name := strings.TrimPrefix(c.Name, "/")
 		r.say("stopping " + name)
 		r.hooksOfOld(ctx, c, template.OnDestroy)

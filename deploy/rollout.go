@@ -44,7 +44,6 @@ type rollout struct {
 	live    map[string][]replica        // service to containers of the release that stand
 	news    map[string]news             // what happened to services in this rollout
 	stood   []string                    // services that are up, in their order
-	started []string                    // ids of new containers
 	stopped []container.InspectResponse // old ones that had to stop first
 	written []string                    // services whose rendered files were written anew
 	bound   map[string]string           // service to digest of it with its late references resolved
@@ -118,11 +117,21 @@ func (r *rollout) begin(ctx context.Context) error {
 	if r.cut != nil {
 		return nil // the note of the rollout that was cut short goes on to hold
 	}
-	note := rollingFile{Release: r.id, Before: []string{}}
+	return r.folder.write(ctx, r.note(false), "rolling.json")
+}
+
+// noReturn notes that all that is new has come up, before the first of the old goes.
+func (r *rollout) noReturn(ctx context.Context) error {
+	r.begun = true
+	return r.folder.write(ctx, r.note(true), "rolling.json")
+}
+
+func (r *rollout) note(up bool) rollingFile {
+	note := rollingFile{Release: r.id, Up: up, Before: []string{}}
 	for _, c := range r.old {
 		note.Before = append(note.Before, c.ID)
 	}
-	return r.folder.write(ctx, note, "rolling.json")
+	return note
 }
 
 // up starts what is new, service by service.
@@ -227,7 +236,7 @@ func (r *rollout) keep(ctx context.Context, name string, bound template.Service,
 func (r *rollout) wake(ctx context.Context, name string, bound template.Service, c container.InspectResponse) error {
 	plain := strings.TrimPrefix(c.Name, "/")
 	var events []string
-	if r.cut != nil && !slices.Contains(r.cut.Before, c.ID) && !completed(c) {
+	if r.cut != nil && !r.cut.Up && !slices.Contains(r.cut.Before, c.ID) && !completed(c) {
 		events = []string{template.OnCreate, template.OnStart}
 	}
 	var err error

@@ -205,6 +205,8 @@ func (d *deciding) release(b Balancer, live, idle string) error {
 	if candidate.ID == runs {
 		if d.out.Intent.Releases[idle] == "" {
 			d.take(idle)
+		} else if keeps := d.keeps(idle); keeps != "" {
+			d.out.Intent.Releases[idle] = keeps
 		}
 		return nil
 	}
@@ -224,6 +226,21 @@ func (d *deciding) release(b Balancer, live, idle string) error {
 	}
 	d.putOff(ReleaseOf(live), reason)
 	return nil
+}
+
+// keeps is the release that servers of a group still run where another one did not come up on them,
+// or "": nobody wants that other one any more.
+func (d *deciding) keeps(group string) string {
+	for i := range d.groups[group].Servers {
+		spec, ok := d.Memory.Records[resource.ReleaseOn(group, i)].Found.Spec.(*resource.ReleaseSpec)
+		if !ok || spec.Release == d.out.Intent.Releases[group] {
+			continue
+		}
+		if _, kept := d.Memory.Releases[spec.Release]; kept {
+			return spec.Release
+		}
+	}
+	return ""
 }
 
 // move is the verb switch: to whatever the idle group runs.
