@@ -163,6 +163,7 @@ func (s *Session) rebuildRoutes(m *resource.Memory) {
 	for a, r := range m.Records {
 		if spec, ok := r.Found.Spec.(*resource.ReleaseSpec); ok {
 			m.Intent.Releases[a.Name] = spec.Release
+			s.rebuildScale(m, spec)
 		}
 	}
 	for _, b := range s.stack.LoadBalancers {
@@ -189,6 +190,26 @@ func (s *Session) rebuildRoutes(m *resource.Memory) {
 		m.Intent.Live[b.Name] = live
 		spec := &resource.RouteSpec{LoadBalancer: resource.LoadBalancer(b.Name), Groups: b.Groups, Live: live, Release: m.Intent.Releases[live]}
 		remember(m, resource.Found{Mark: resource.Mark{Stack: s.id, Address: route, Generation: 1}, ID: string(s.id), Spec: spec, Observed: []string{"load_balancer", "live"}, Ready: true})
+	}
+}
+
+// rebuildScale finds out which replicas were wished for by scale: those that run otherwise than the
+// stack file says.
+func (s *Session) rebuildScale(m *resource.Memory, spec *resource.ReleaseSpec) {
+	t := s.stack.Template(spec.Template)
+	for service, n := range spec.Scale {
+		if t != nil {
+			if file, ok := t.Scale[service]; ok && file == n {
+				continue
+			}
+		}
+		if m.Intent.Scale == nil {
+			m.Intent.Scale = map[string]map[string]int{}
+		}
+		if m.Intent.Scale[spec.Template] == nil {
+			m.Intent.Scale[spec.Template] = map[string]int{}
+		}
+		m.Intent.Scale[spec.Template][service] = n
 	}
 }
 
