@@ -95,7 +95,7 @@ func (s *Session) openCloud(ctx context.Context, p providerConfig) (*cloud, erro
 	}
 	schema, err := client.Schema(ctx)
 	if err == nil {
-		err = client.Configure(ctx, p.config)
+		err = s.patiently(ctx, func() error { return client.Configure(ctx, p.config) })
 	}
 	if err != nil {
 		_ = client.Close()

@@ -113,7 +113,7 @@ func (s *Session) settle(ctx context.Context) error {
 		return s.needKey(ctx)
 	}
 	for _, alias := range slices.Sorted(maps.Keys(s.clouds)) {
-		listing, err := s.clouds[alias].client.List(ctx, resource.Query{Name: s.stack.Name})
+		listing, err := s.patientList(ctx, alias)
 		if err != nil {
 			return fmt.Errorf("look whether stack %s exists at %s: %w", s.stack.Name, alias, err)
 		}
@@ -249,7 +249,7 @@ func (s *Session) resolve(ctx context.Context, wishes map[string][]resource.Wish
 		if c == nil {
 			return nil, fmt.Errorf("provider %s is not configured", alias)
 		}
-		answers, err := c.client.Resolve(ctx, wishes[alias])
+		answers, err := s.patientResolve(ctx, alias, wishes[alias])
 		if err != nil {
 			errs = append(errs, s.placed(err))
 			continue
@@ -284,7 +284,7 @@ func (s *Session) costs(ctx context.Context, memory resource.Memory) map[resourc
 	}
 	for alias, list := range wishes {
 		slices.SortFunc(list, func(a, b resource.Wish) int { return a.Address.Compare(b.Address) })
-		answers, err := s.clouds[alias].client.Resolve(ctx, list)
+		answers, err := s.patientResolve(ctx, alias, list)
 		if err != nil {
 			continue
 		}
@@ -362,7 +362,7 @@ func (s *Session) preflight(ctx context.Context, p *plan.Plan, have plan.Have) e
 		if len(forecasts[alias].Create) == 0 {
 			continue
 		}
-		for _, err := range s.clouds[alias].client.Preflight(ctx, *forecasts[alias]) {
+		for _, err := range s.patientPreflight(ctx, alias, *forecasts[alias]) {
 			errs = append(errs, s.placed(err))
 		}
 	}

@@ -57,7 +57,7 @@ func (s *Session) search(ctx context.Context) ([]resource.Found, error) {
 	var found []resource.Found
 	ids := map[resource.StackID]bool{}
 	for _, alias := range slices.Sorted(maps.Keys(s.clouds)) {
-		listing, err := s.clouds[alias].client.List(ctx, resource.Query{Name: s.stack.Name})
+		listing, err := s.patientList(ctx, alias)
 		if err != nil {
 			return nil, fmt.Errorf("provider %s: %w", alias, err)
 		}

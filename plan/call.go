@@ -181,19 +181,18 @@ func (k *walk) prepare(s Step) error {
 	return nil
 }
 
+// retirer is a driver that keeps something for a stack beside its resources.
+type retirer interface {
+	Retire(context.Context, resource.StackID) error
+}
+
 func (k *walk) retire(s Step) error {
 	d, err := k.world.Drivers.driver(s.Provider)
 	if err != nil {
 		return err
 	}
-	r, ok := d.(interface {
-		Retire(context.Context, resource.StackID) error
-	})
-	if ok {
-		if err := k.may(); err != nil {
-			return err
-		}
-		if err := r.Retire(k.base, k.plan.Stack); err != nil {
+	if r, ok := d.(retirer); ok {
+		if err := k.retireAt(r, s); err != nil {
 			return err
 		}
 	}

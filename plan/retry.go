@@ -140,3 +140,29 @@ func (c *calling) takeMade(listing resource.Listing) {
 	c.left = left
 	c.changed()
 }
+
+// retireAt lets a driver remove what it keeps for the stack. It is idempotent, so it is asked again
+// while that may help.
+func (k *walk) retireAt(r retirer, s Step) error {
+	began := time.Now()
+	for tries := 1; ; tries++ {
+		if err := k.may(); err != nil {
+			return err
+		}
+		err := r.Retire(k.base, k.plan.Stack)
+		kind := resource.KindOf(err)
+		switch kind {
+		case resource.Busy, resource.RateLimited, resource.Unavailable, resource.Ambiguous:
+		default:
+			return err
+		}
+		if kind != resource.RateLimited && time.Since(began) > k.pace.Patience {
+			return err
+		}
+		delay := max(backoff(k.pace, tries), time.Until(untilOf(err)))
+		k.event(s, Event{What: Retrying, Line: fmt.Sprintf("again in %s: %s", delay.Round(time.Millisecond), err), Err: err, Elapsed: time.Since(began)})
+		if err := sleep(k.ctx, delay); err != nil {
+			return err
+		}
+	}
+}

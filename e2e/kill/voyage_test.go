@@ -136,6 +136,9 @@ func (v *voyage) ask(path string) string {
 	}
 	request.Header.Set("Authorization", "Bearer "+v.lab.Token())
 	answer, err := http.DefaultClient.Do(request)
+	for try := 1; err != nil && try < 20; try++ { // the cloud may lose one answer in ten
+		answer, err = http.DefaultClient.Do(request)
+	}
 	if err != nil {
 		v.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package digitalocean
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 
@@ -98,10 +99,20 @@ func (n networks) dethrone(ctx context.Context, item resource.Item, v *godo.VPC)
 	if at >= 0 {
 		heir = list[at]
 	} else if heir, _, err = n.api.VPCs.Create(ctx, &godo.VPCCreateRequest{Name: "default-" + v.RegionSlug, RegionSlug: v.RegionSlug}); err != nil {
-		return fault("create the default VPC of "+v.RegionSlug, item.Mark.Address, err, repeatable)
+		return fresh(fault("create the default VPC of "+v.RegionSlug, item.Mark.Address, err, repeatable))
 	}
 	_, _, err = n.api.VPCs.Set(ctx, heir.ID, godo.VPCSetDefault())
-	return fault("make "+heir.Name+" the default VPC of "+v.RegionSlug, item.Mark.Address, err, repeatable)
+	return fresh(fault("make "+heir.Name+" the default VPC of "+v.RegionSlug, item.Mark.Address, err, repeatable))
+}
+
+// fresh makes an error that says of something just made that it is not there, or there already
+// though no list has it, one that passes.
+func fresh(err error) error {
+	e := (*resource.Error)(nil)
+	if errors.As(err, &e) && (e.Kind == resource.Gone || e.Kind == resource.Conflict) {
+		e.Kind = resource.Busy
+	}
+	return err
 }
 
 func (n networks) read(ctx context.Context, _ resource.Query, have resource.Found) (resource.Found, error) {
