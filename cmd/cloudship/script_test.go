@@ -56,11 +56,15 @@ func setUp(env *testscript.Env) error {
 	for name, value := range map[string]string{
 		"HOME": filepath.Join(env.WorkDir, "home"), "XDG_CONFIG_HOME": filepath.Join(env.WorkDir, "config"),
 		"XDG_CACHE_HOME": filepath.Join(env.WorkDir, "cache"), "CI": "true",
-		"DIGITALOCEAN_API_URL": l.URL(lab.DigitalOcean), "DIGITALOCEAN_TOKEN": l.Token(), "DIGITALOCEAN_LIST_LAG": "100ms",
+		"DIGITALOCEAN_LIST_LAG": "100ms",
 		"CLOUDSHIP_PAPER": l.URL(lab.DigitalOcean), "CLOUDSHIP_PACE": "10ms", "CLOUDSHIP_NEW_KEY": "true", "CLOUDSHIP_AUTO_APPROVE": "true",
 	} {
 		env.Setenv(name, value)
 	}
+	for name, value := range l.Environment() {
+		env.Setenv(name, value)
+	}
+	env.Setenv("RACKSPACE_LIST_LAG", "100ms")
 	return nil
 }
 
