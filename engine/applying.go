@@ -78,9 +78,6 @@ func (s *Session) Adopt(ctx context.Context, p *plan.Plan) error {
 	if err := s.openClouds(ctx, configs); err != nil {
 		return err
 	}
-	if err := s.unsealPlan(p); err != nil {
-		return err
-	}
 	if err := s.openHosts(); err != nil {
 		return err
 	}
@@ -112,28 +109,6 @@ func moved(before, now map[resource.Address]string) error {
 	if len(sentences) > 0 {
 		return &StaleError{sentences}
 	}
-	return nil
-}
-
-// SealPlan puts the secrets that a plan's calls need into it, sealed, so that it can be saved.
-func (s *Session) SealPlan(p *plan.Plan) error {
-	sealed, err := s.seal(s.secretValues())
-	p.Sealed = sealed
-	return err
-}
-
-func (s *Session) unsealPlan(p *plan.Plan) error {
-	if p.Sealed == "" {
-		return nil
-	}
-	var values map[string]string
-	if err := s.open(p.Sealed, &values); err != nil {
-		return fmt.Errorf("the plan's secrets: %w", err)
-	}
-	for _, v := range values {
-		s.options.Redactor.Add(v)
-	}
-	s.keepSecrets(values)
 	return nil
 }
 

@@ -63,6 +63,9 @@ func (s *Session) blocks() map[string]providerConfig {
 		configs[alias] = providerConfig{or(plugin, alias), config}
 	}
 	for _, p := range s.stack.Providers {
+		if _, ok := configs[p.Alias]; ok && s.options.Looking {
+			continue // it may rest on a variable that nobody gave
+		}
 		configs[p.Alias] = providerConfig{p.Plugin, p.Config()}
 	}
 	used := map[string]bool{}

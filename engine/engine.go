@@ -9,6 +9,7 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -33,7 +34,10 @@ type Options struct {
 	Dir      string // the stack's folder
 	Vars     map[string]string
 	VarFiles []string
-	Environ  []string // as os.Environ
+	Environ  []string                   // as os.Environ
+	Values   map[string]json.RawMessage // of variables, as a saved plan has them; they win over all
+
+	Looking bool // nothing is planned: variables that nobody gave are no error
 
 	BuiltIn    plugins.BuiltIn // providers that this program serves itself
 	PluginPath []string        // where executables of other providers lie
@@ -69,13 +73,14 @@ type Session struct {
 	ledger  *plan.Ledger     // during and after Apply
 	id      resource.StackID // empty for a stack that exists nowhere yet, until it is planned
 
-	mu      sync.Mutex
-	clouds  map[string]*cloud // by alias
-	hosts   hostDriver
-	local   *client.Client
-	lease   *state.Session
-	secrets map[string]string // values by digest, for calls
-	built   map[string]built  // by build block, once they were made
+	mu        sync.Mutex
+	clouds    map[string]*cloud // by alias
+	hosts     hostDriver
+	local     *client.Client
+	lease     *state.Session
+	secrets   map[string]string // values by digest, for calls
+	sensitive map[string]bool   // digests whose values may be in no output
+	built     map[string]built  // by build block, once they were made
 }
 
 // DiagnosticsError is what is wrong with the stack file.
@@ -101,7 +106,7 @@ func (e *DiagnosticsError) Unwrap() error { return e.err }
 
 // Load reads a stack file alone.
 func Load(o Options) (*stack.Stack, error) {
-	s, diags := stack.Load(o.Dir, stack.Options{Vars: o.Vars, VarFiles: o.VarFiles, Environ: o.Environ})
+	s, diags := stack.Load(o.Dir, stack.Options{Vars: o.Vars, VarFiles: o.VarFiles, Environ: o.Environ, Values: o.Values, Looking: o.Looking})
 	if o.Redactor != nil {
 		o.Redactor.Add(s.Secrets()...)
 	}
@@ -113,7 +118,7 @@ func Load(o Options) (*stack.Stack, error) {
 
 // Missing lists the variables that have no default and that nobody gave a value.
 func Missing(o Options) []stack.Variable {
-	s, _ := stack.Load(o.Dir, stack.Options{Vars: o.Vars, VarFiles: o.VarFiles, Environ: o.Environ})
+	s, _ := stack.Load(o.Dir, stack.Options{Vars: o.Vars, VarFiles: o.VarFiles, Environ: o.Environ, Values: o.Values, Looking: o.Looking})
 	var list []stack.Variable
 	for _, v := range s.Variables {
 		if v.Missing {
@@ -137,7 +142,7 @@ func Open(ctx context.Context, o Options) (*Session, error) {
 		return nil, fmt.Errorf("open stack: %w", err)
 	}
 	o.Dir = dir
-	s := &Session{options: o, clouds: map[string]*cloud{}, secrets: map[string]string{}}
+	s := &Session{options: o, clouds: map[string]*cloud{}, secrets: map[string]string{}, sensitive: map[string]bool{}}
 	if s.stack, err = Load(o); err != nil {
 		return nil, err
 	}

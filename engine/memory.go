@@ -67,12 +67,9 @@ func (s *Session) needKey(ctx context.Context) error {
 	if s.key != nil {
 		return nil
 	}
-	ring, err := state.DefaultKeyring(s.options.Dir)
+	ring, err := keyring(s.options.Dir, s.options.Environ)
 	if err != nil {
 		return err
-	}
-	if v, ok := s.lookupEnv("CLOUDSHIP_KEY"); ok {
-		ring.Env = v
 	}
 	names := []string{s.stack.Name}
 	if s.id != "" {

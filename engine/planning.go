@@ -20,14 +20,12 @@ import (
 
 // Request says what a plan is wanted for. The zero Request is `apply`.
 type Request struct {
-	Flags     plan.Flags         // switch, rollback, scale, again
-	Targets   []resource.Address // nothing but these and what they rest on
-	Replace   []resource.Address
-	Destroy   bool
-	NoClouds  bool // plan from what is remembered of clouds
-	NoHosts   bool // plan from what is remembered of hosts
-	OnlyIDs   bool
-	Candidate bool // render the templates even where only routes move
+	Flags    plan.Flags         // switch, rollback, scale, again
+	Targets  []resource.Address // nothing but these and what they rest on
+	Replace  []resource.Address
+	Destroy  bool
+	NoClouds bool // plan from what is remembered of clouds
+	NoHosts  bool // plan from what is remembered of hosts
 }
 
 // Plan asks the world and compares. It changes nothing, but for images that are built in the local
@@ -50,19 +48,28 @@ func (s *Session) Plan(ctx context.Context, r Request) (*plan.Plan, error) {
 	candidates := map[string]resource.ReleaseEntry{}
 	var err error
 	if wantsCandidates(r) {
-		if candidates, err = s.candidates(ctx); err != nil {
+		if candidates, err = s.candidates(ctx, r.Targets); err != nil {
 			return nil, err
 		}
 	}
+	if r.Flags.Rollback, err = s.resolveReleases(r.Flags.Rollback); err != nil {
+		return nil, err
+	}
+	if err := s.checkScale(r.Flags.Scale); err != nil {
+		return nil, err
+	}
 	groups, balancers := s.shape(candidates)
-	decision, err := plan.Decide(plan.Situation{Memory: memory, Groups: groups, Balancers: balancers, Candidates: candidates, Flags: r.Flags})
-	if err != nil {
-		return nil, err
+	var decision plan.Decision
+	var wants []plan.Want
+	if !r.Destroy {
+		if decision, err = plan.Decide(plan.Situation{Memory: memory, Groups: groups, Balancers: balancers, Candidates: candidates, Flags: r.Flags}); err != nil {
+			return nil, err
+		}
+		if wants, err = s.wants(ctx, decision.Intent, memory); err != nil {
+			return nil, err
+		}
 	}
-	wants, costs, err := s.wants(ctx, decision.Intent, memory)
-	if err != nil {
-		return nil, err
-	}
+	costs := s.costs(ctx, memory)
 	if err := s.openHosts(); err != nil {
 		return nil, err
 	}
@@ -88,9 +95,10 @@ func (s *Session) Plan(ctx context.Context, r Request) (*plan.Plan, error) {
 	return p, s.preflight(ctx, p, have)
 }
 
-// wantsCandidates reports whether the files' releases matter to a request.
+// wantsCandidates reports whether the files' releases matter to a request. A verb that moves routes
+// or changes numbers releases nothing by the way.
 func wantsCandidates(r Request) bool {
-	return !r.Destroy && (r.Candidate || r.Flags.Move == nil && r.Flags.Rollback == nil)
+	return !r.Destroy && r.Flags.Move == nil && r.Flags.Rollback == nil && r.Flags.Scale == nil
 }
 
 func nonce() string { return string(newID("x"))[2:] }
@@ -169,18 +177,18 @@ func (s *Session) leftGroups() []plan.Group {
 }
 
 // wants gives the wanted resources, complete: what the state froze copied in, all else resolved by
-// the providers, with prices. It also prices what is there.
-func (s *Session) wants(ctx context.Context, intent resource.Intent, memory resource.Memory) ([]plan.Want, map[resource.Address]resource.Price, error) {
+// the providers, with prices.
+func (s *Session) wants(ctx context.Context, intent resource.Intent, memory resource.Memory) ([]plan.Want, error) {
 	wanted, err := stack.Wants(s.stack, stack.Selection{
 		Live: intent.Live, Releases: intent.Releases, Scale: intent.Scale,
 		Digest: func(secret string) string {
 			digest := s.key.Digest("certificate", secret)
-			s.keepSecrets(map[string]string{digest: secret})
+			s.keepSecrets(map[string]string{digest: secret}, []string{digest})
 			return digest
 		},
 	})
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	var wants []plan.Want
 	wishes := map[string][]resource.Wish{}
@@ -195,14 +203,14 @@ func (s *Session) wants(ctx context.Context, intent resource.Intent, memory reso
 	}
 	resolved, err := s.resolve(ctx, wishes)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	for i, w := range wants {
 		if r, ok := resolved[w.Address]; ok {
 			wants[i].Spec, wants[i].Price, wants[i].Note = r.Spec, r.Price, r.Note
 		}
 	}
-	return wants, s.costs(ctx, memory), nil
+	return wants, nil
 }
 
 // freeze copies the choices of earlier plans into a wanted spec, where the wish is still the same.

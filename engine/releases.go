@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"os/exec"
 	"slices"
 	"strings"
@@ -17,8 +16,9 @@ import (
 )
 
 // candidates renders every template that a group runs: the releases that the files describe now.
-// Images are built first.
-func (s *Session) candidates(ctx context.Context) (map[string]resource.ReleaseEntry, error) {
+// Images are built first. With targets it is those of which one rests on a release: what others
+// rest on may not be there yet.
+func (s *Session) candidates(ctx context.Context, targets []resource.Address) (map[string]resource.ReleaseEntry, error) {
 	entries := map[string]resource.ReleaseEntry{}
 	if err := s.builds(ctx); err != nil {
 		return nil, err
@@ -26,7 +26,7 @@ func (s *Session) candidates(ctx context.Context) (map[string]resource.ReleaseEn
 	commit := commitOf(ctx, s.options.Dir)
 	var errs []error
 	for _, t := range s.stack.Templates {
-		if len(s.stack.GroupsOf(t.Name)) == 0 {
+		if len(s.stack.GroupsOf(t.Name)) == 0 || !s.targeted(t, targets) {
 			continue
 		}
 		entry, err := s.render(ctx, t)
@@ -44,6 +44,23 @@ func (s *Session) candidates(ctx context.Context) (map[string]resource.ReleaseEn
 		entries[t.Name] = *entry
 	}
 	return entries, errors.Join(errs...)
+}
+
+// targeted reports whether a template's release can matter to a plan of these targets.
+func (s *Session) targeted(t *stack.Template, targets []resource.Address) bool {
+	if len(targets) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(targets, func(a resource.Address) bool {
+		switch a.Kind() {
+		case resource.KindRelease, "group":
+			g := s.stack.Group(a.Name)
+			return g != nil && g.Template == t.Name
+		case resource.KindMembers, resource.KindRoute:
+			return true
+		}
+		return false
+	})
 }
 
 // render makes one template's release, with its secrets sealed beside it.
@@ -67,16 +84,13 @@ func (s *Session) render(ctx context.Context, t *stack.Template) (*resource.Rele
 	if errs := misfits(s.stack, t, rendered.Release); len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}
-	for _, digest := range rendered.Sensitive {
-		s.options.Redactor.Add(rendered.Secrets[digest])
-	}
-	s.keepSecrets(rendered.Secrets)
+	s.keepSecrets(rendered.Secrets, rendered.Sensitive)
 	document, err := rendered.Release.Encode()
 	if err != nil {
 		return nil, err
 	}
 	entry := &resource.ReleaseEntry{
-		ID: rendered.ID, Template: t.Name, Document: document, Secrets: rendered.Release.Secrets,
+		ID: rendered.ID, Template: t.Name, Document: document, Secrets: rendered.Release.Secrets, Sensitive: rendered.Sensitive,
 		Made: time.Now().UTC(), Actor: state.DefaultActor(), Images: rendered.Images,
 	}
 	if len(rendered.Secrets) > 0 {
@@ -125,38 +139,6 @@ func (s *Session) random(place string, n int) string {
 		}
 	}
 	return b.String()
-}
-
-// keepSecrets remembers secret values for the calls that carry them.
-func (s *Session) keepSecrets(values map[string]string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	maps.Copy(s.secrets, values)
-}
-
-func (s *Session) secretValues() map[string]string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return maps.Clone(s.secrets)
-}
-
-// openReleases opens the sealed secrets of the releases that are remembered.
-func (s *Session) openReleases(entries map[string]resource.ReleaseEntry) error {
-	for _, id := range slices.Sorted(maps.Keys(entries)) {
-		entry := entries[id]
-		if entry.Sealed == "" {
-			continue
-		}
-		var values map[string]string
-		if err := s.open(entry.Sealed, &values); err != nil {
-			return fmt.Errorf("release %s: its secrets: %w", id, err)
-		}
-		for _, v := range values {
-			s.options.Redactor.Add(v)
-		}
-		s.keepSecrets(values)
-	}
-	return nil
 }
 
 // misfits says what keeps a release from running on the servers that are to run it.

@@ -321,7 +321,7 @@ func (m *maker) keepTargets() {
 	m.notes = append(m.notes, "only what was named by --target and what that needs is planned")
 }
 
-// targets reports whether a target covers an address: itself, or what belongs to its block.
+// targets reports whether a target covers an address: itself, or for a group all that is in it.
 func targets(target, a resource.Address) bool {
-	return target == a || target.Part == "" && target.Block == a.Block && target.Name == a.Name
+	return target == a || target.Block == "group" && target.Part == "" && target.Block == a.Block && target.Name == a.Name
 }

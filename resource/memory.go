@@ -103,16 +103,17 @@ type Event struct {
 
 // ReleaseEntry is a release as it is remembered.
 type ReleaseEntry struct {
-	ID       string            `json:"id"`
-	Template string            `json:"template"`
-	Document json.RawMessage   `json:"document"`          // see package template: late references unresolved, secrets by digest
-	Secrets  []string          `json:"secrets,omitempty"` // the digests that it needs
-	Sealed   string            `json:"sealed,omitempty"`  // their values, sealed
-	Made     time.Time         `json:"made"`
-	Actor    string            `json:"actor,omitempty"`
-	Commit   string            `json:"commit,omitempty"` // git commit of the stack folder, "-dirty" when it had changes
-	Images   map[string]string `json:"images,omitempty"` // service to image reference with digest
-	Tags     []string          `json:"tags,omitempty"`
+	ID        string            `json:"id"`
+	Template  string            `json:"template"`
+	Document  json.RawMessage   `json:"document"`            // see package template: late references unresolved, secrets by digest
+	Secrets   []string          `json:"secrets,omitempty"`   // the digests that it needs
+	Sealed    string            `json:"sealed,omitempty"`    // their values, sealed
+	Sensitive []string          `json:"sensitive,omitempty"` // of the digests, those whose values may be in no output; the others are files and ordinary words
+	Made      time.Time         `json:"made"`
+	Actor     string            `json:"actor,omitempty"`
+	Commit    string            `json:"commit,omitempty"` // git commit of the stack folder, "-dirty" when it had changes
+	Images    map[string]string `json:"images,omitempty"` // service to image reference with digest
+	Tags      []string          `json:"tags,omitempty"`
 }
 
 // Output is an evaluated output block. A sensitive one holds its sealed value.

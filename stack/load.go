@@ -45,6 +45,8 @@ type loader struct {
 	dir     string
 	stack   *Stack
 	sources map[string][]byte
+	looking bool            // see Options.Looking
+	stoodIn map[string]bool // variables that have something in place of a value
 }
 
 // Load reads the stack of a folder. The Stack is never nil: after errors it is incomplete, and good
@@ -66,7 +68,7 @@ func Load(dir string, o Options) (*Stack, hcl.Diagnostics) {
 
 func begin(dir string) (*Stack, *loader) {
 	s := &Stack{Dir: dir, sources: map[string][]byte{}}
-	l := &loader{dir: dir, stack: s, sources: s.sources, scope: &scope{
+	l := &loader{dir: dir, stack: s, sources: s.sources, stoodIn: map[string]bool{}, scope: &scope{
 		root: &node{block: language}, locals: map[string]*hclsyntax.Attribute{}, variables: map[string]cty.Value{}, functions: functions(dir),
 		late: lateUnknown, known: map[string]answer{}, secrets: map[string]bool{},
 	}}
@@ -84,6 +86,7 @@ func load(dir string, src []byte, o Options) (*Stack, hcl.Diagnostics) {
 	if len(root.nodes) == 0 && diags.HasErrors() {
 		return s, l.placed()
 	}
+	l.looking = o.Looking
 	l.nameLocals()
 	l.evaluateVariables(l.gather(o))
 	l.build()

@@ -2,6 +2,7 @@ package stack
 
 import (
 	"bytes"
+	stdjson "encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,11 +18,13 @@ import (
 )
 
 // Options are the values from outside. Later ones win over earlier ones: defaults, environment,
-// *.auto.vars.hcl beside the stack file, VarFiles in their order, Vars.
+// *.auto.vars.hcl beside the stack file, VarFiles in their order, Vars, Values.
 type Options struct {
-	Vars     map[string]string // --var NAME=VALUE
-	VarFiles []string          // --var-file, HCL or JSON
-	Environ  []string          // NAME=VALUE as of os.Environ; CLOUDSHIP_VAR_x gives variable x
+	Vars     map[string]string             // --var NAME=VALUE
+	VarFiles []string                      // --var-file, HCL or JSON
+	Environ  []string                      // NAME=VALUE as of os.Environ; CLOUDSHIP_VAR_x gives variable x
+	Values   map[string]stdjson.RawMessage // as Stack.Values gave them
+	Looking  bool                          // variables that nobody gave are something of their type: for who only wants to know names
 }
 
 // environPrefix begins the environment variables that give variables.
@@ -70,6 +73,7 @@ func (l *loader) gather(o Options) map[string]given {
 		}
 		values[name] = given{text: &value, at: outside("--var " + name)}
 	}
+	l.restore(values, o.Values)
 	return values
 }
 
@@ -165,7 +169,7 @@ func (l *loader) evaluateVariables(values map[string]given) {
 		l.variables[n.label] = value
 	}
 	for _, n := range l.root.inner("variable") {
-		if _, ok := l.variables[n.label]; ok {
+		if _, ok := l.variables[n.label]; ok && !l.stoodIn[n.label] {
 			l.validate(n)
 		}
 	}
@@ -189,6 +193,10 @@ func (l *loader) variable(n *node, values map[string]given) (cty.Value, bool) {
 		return l.takeGiven(n, g, want, defaults)
 	}
 	a := n.attributes["default"]
+	if a == nil && l.looking {
+		l.stoodIn[n.label] = true
+		return standIn(want), true
+	}
 	if a == nil {
 		l.report(fault(n.at, fmt.Sprintf("variable %q has no value", n.label), orElse(l.text(n, "description"), "it has no default, so it must be given"),
 			fmt.Sprintf("--var %s=VALUE, or %s%s=VALUE in the environment, or a line in a --var-file", n.label, environPrefix, n.label)))
@@ -222,6 +230,25 @@ func (l *loader) takeGiven(n *node, g given, want cty.Type, defaults *typeexpr.D
 		}
 	}
 	return l.fit(n, v, want, defaults, g.at)
+}
+
+// standIn is something of a type for who only looks.
+func standIn(t cty.Type) cty.Value {
+	switch {
+	case t == cty.Number:
+		return cty.NumberIntVal(1)
+	case t == cty.Bool:
+		return cty.False
+	case t.IsListType():
+		return cty.ListValEmpty(t.ElementType())
+	case t.IsSetType():
+		return cty.SetValEmpty(t.ElementType())
+	case t.IsMapType():
+		return cty.MapValEmpty(t.ElementType())
+	case t.IsTupleType(), t.IsObjectType():
+		return cty.UnknownVal(t)
+	}
+	return cty.StringVal("")
 }
 
 // fit converts a value to the variable's type.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/cloudship/cloudship/engine"
 	"github.com/cloudship/cloudship/plan"
@@ -15,7 +16,16 @@ type applyOptions struct {
 	stackFlags
 	planFlags
 	approve  bool
+	dry      bool
 	switches bool
+}
+
+// add adds the flags of every verb that changes something.
+func (o *applyOptions) add(fs *pflag.FlagSet) {
+	o.stackFlags.add(fs)
+	o.planFlags.add(fs)
+	fs.BoolVarP(&o.approve, "auto-approve", "y", false, "do not ask")
+	fs.BoolVar(&o.dry, "dry-run", false, "show the plan, and do nothing")
 }
 
 func newApplyCommand(t *terminal, g *global) *cobra.Command {
@@ -45,19 +55,20 @@ not switched.`,
 			if o.switches {
 				command = "apply --switch"
 			}
-			return planAndApply(cmd.Context(), t, g, &o.stackFlags, command, request, o.approve)
+			return planAndApply(cmd.Context(), t, g, &o, command, request)
 		},
 	}
-	o.stackFlags.add(cmd.Flags())
-	o.planFlags.add(cmd.Flags())
-	cmd.Flags().BoolVarP(&o.approve, "auto-approve", "y", false, "do not ask")
+	o.add(cmd.Flags())
 	cmd.Flags().BoolVar(&o.switches, "switch", false, "go on to test the idle group and make it live")
 	return cmd
 }
 
 // planAndApply is the one way of all verbs that change something: lock, plan, show, ask, walk.
-func planAndApply(ctx context.Context, t *terminal, g *global, f *stackFlags, command string, r engine.Request, approved bool) (err error) {
-	options, err := f.options(ctx, t, g, command)
+func planAndApply(ctx context.Context, t *terminal, g *global, o *applyOptions, command string, r engine.Request) (err error) {
+	options, err := o.given(t, g, command)
+	if options.Looking = r.Destroy; err == nil && !r.Destroy {
+		err = t.askFor(ctx, options)
+	}
 	if err != nil {
 		return err
 	}
@@ -66,8 +77,10 @@ func planAndApply(ctx context.Context, t *terminal, g *global, f *stackFlags, co
 		return err
 	}
 	defer func() { err = orElse(err, s.Close()) }()
-	if err := s.Lock(ctx); err != nil {
-		return err
+	if !o.dry {
+		if err := s.Lock(ctx); err != nil {
+			return err
+		}
 	}
 	p, err := s.Plan(ctx, r)
 	if p != nil {
@@ -76,13 +89,16 @@ func planAndApply(ctx context.Context, t *terminal, g *global, f *stackFlags, co
 	if err != nil {
 		return err
 	}
+	if o.dry {
+		return unknown(p)
+	}
 	if p.Empty() {
 		if err := unknown(p); err != nil {
 			return err
 		}
 		return t.ended(ctx, s, p, plan.Result{}, nil)
 	}
-	if !approved {
+	if !o.approve {
 		yes, err := t.ask(ctx, "Do this?")
 		if err != nil {
 			return err
@@ -115,11 +131,11 @@ func applySaved(ctx context.Context, t *terminal, g *global, o *applyOptions, pa
 	if err != nil {
 		return err
 	}
-	options, err := o.options(ctx, t, g, p.Command)
+	options, err := o.given(t, g, p.Command)
 	if err != nil {
 		return err
 	}
-	s, err := engine.Open(ctx, options)
+	s, err := engine.OpenPlan(ctx, options, p)
 	if err != nil {
 		return err
 	}

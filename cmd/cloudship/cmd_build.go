@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/cloudship/cloudship/engine"
 )
 
 func newBuildCommand(t *terminal, g *global) *cobra.Command {
@@ -27,7 +29,11 @@ and plans with --no-build.`,
 }
 
 func runBuild(ctx context.Context, t *terminal, g *global, f *stackFlags, names []string, push bool) error {
-	s, err := f.session(ctx, t, g, "build")
+	options, err := f.options(ctx, t, g, "build")
+	if err != nil {
+		return err
+	}
+	s, err := engine.Open(ctx, options)
 	if err != nil {
 		return err
 	}

@@ -5,8 +5,6 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
-
-	"github.com/cloudship/cloudship/engine"
 )
 
 func newOutputCommand(t *terminal, g *global) *cobra.Command {
@@ -16,11 +14,7 @@ func newOutputCommand(t *terminal, g *global) *cobra.Command {
 		Short: "Print the stack's outputs as of the last apply, or the value of one",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			options, err := f.options(cmd.Context(), t, g, "output")
-			if err != nil {
-				return err
-			}
-			s, err := engine.Open(cmd.Context(), options)
+			s, err := f.session(cmd.Context(), t, g, "output")
 			if err != nil {
 				return err
 			}

@@ -19,7 +19,12 @@ func newStateCommand(t *terminal, g *global) *cobra.Command {
 	f.add(cmd.PersistentFlags())
 	run := func(name string, do func(*cobra.Command, *engine.Session, []string) error) func(*cobra.Command, []string) error {
 		return func(cmd *cobra.Command, args []string) error {
-			s, err := f.session(cmd.Context(), t, g, "state "+name)
+			options, err := f.given(t, g, "state "+name)
+			if err != nil {
+				return err
+			}
+			options.Looking = name != "rebuild"
+			s, err := engine.Open(cmd.Context(), options)
 			if err != nil {
 				return err
 			}

@@ -42,15 +42,6 @@ func runStatus(ctx context.Context, t *terminal, g *global, f *stackFlags) error
 	return nil
 }
 
-// session opens the session of a command that reads.
-func (f *stackFlags) session(ctx context.Context, t *terminal, g *global, command string) (*engine.Session, error) {
-	options, err := f.options(ctx, t, g, command)
-	if err != nil {
-		return nil, err
-	}
-	return engine.Open(ctx, options)
-}
-
 func printStatus(row func(format string, args ...any), s *engine.Status) {
 	row("stack %s", s.Stack)
 	for _, b := range s.Balancers {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -23,12 +22,10 @@ func newDestroyCommand(t *terminal, g *global) *cobra.Command {
 				return err
 			}
 			request.Destroy = true
-			return planAndApply(cmd.Context(), t, g, &o.stackFlags, "destroy", request, o.approve)
+			return planAndApply(cmd.Context(), t, g, &o, "destroy", request)
 		},
 	}
-	o.stackFlags.add(cmd.Flags())
-	o.planFlags.add(cmd.Flags())
-	cmd.Flags().BoolVarP(&o.approve, "auto-approve", "y", false, "do not ask")
+	o.add(cmd.Flags())
 	return cmd
 }
 
@@ -46,7 +43,7 @@ switches back by itself (exit 7).`,
 			if err != nil {
 				return err
 			}
-			names, err := balancers(cmd.Context(), t, g, &o.stackFlags, args)
+			names, err := balancers(t, g, &o.stackFlags, args)
 			if err != nil {
 				return err
 			}
@@ -54,12 +51,10 @@ switches back by itself (exit 7).`,
 			for _, n := range names {
 				request.Flags.Move[n] = true
 			}
-			return planAndApply(cmd.Context(), t, g, &o.stackFlags, "switch", request, o.approve)
+			return planAndApply(cmd.Context(), t, g, &o, "switch", request)
 		},
 	}
-	o.stackFlags.add(cmd.Flags())
-	o.planFlags.add(cmd.Flags())
-	cmd.Flags().BoolVarP(&o.approve, "auto-approve", "y", false, "do not ask")
+	o.add(cmd.Flags())
 	return cmd
 }
 
@@ -75,7 +70,7 @@ func newRollbackCommand(t *terminal, g *global) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			names, err := balancers(cmd.Context(), t, g, &o.stackFlags, args)
+			names, err := balancers(t, g, &o.stackFlags, args)
 			if err != nil {
 				return err
 			}
@@ -83,22 +78,21 @@ func newRollbackCommand(t *terminal, g *global) *cobra.Command {
 			for _, n := range names {
 				request.Flags.Rollback[n] = to
 			}
-			return planAndApply(cmd.Context(), t, g, &o.stackFlags, "rollback", request, o.approve)
+			return planAndApply(cmd.Context(), t, g, &o, "rollback", request)
 		},
 	}
-	o.stackFlags.add(cmd.Flags())
-	o.planFlags.add(cmd.Flags())
-	cmd.Flags().BoolVarP(&o.approve, "auto-approve", "y", false, "do not ask")
+	o.add(cmd.Flags())
 	cmd.Flags().StringVar(&to, "to", "", "a release's id or tag, or last-good; the one that was live before when left out")
 	return cmd
 }
 
 // balancers are those that a command means: the named one, else all with two groups.
-func balancers(ctx context.Context, t *terminal, g *global, f *stackFlags, args []string) ([]string, error) {
-	options, err := f.options(ctx, t, g, "")
+func balancers(t *terminal, g *global, f *stackFlags, args []string) ([]string, error) {
+	options, err := f.given(t, g, "")
 	if err != nil {
 		return nil, err
 	}
+	options.Looking = true // for names alone
 	s, err := engine.Load(options)
 	if err != nil {
 		return nil, err
@@ -140,25 +134,24 @@ func newScaleCommand(t *terminal, g *global) *cobra.Command {
 				}
 				wanted[service] = n
 			}
-			if request.Flags.Scale, err = scaleOf(cmd.Context(), t, g, &o.stackFlags, name, wanted); err != nil {
+			if request.Flags.Scale, err = scaleOf(t, g, &o.stackFlags, name, wanted); err != nil {
 				return err
 			}
-			return planAndApply(cmd.Context(), t, g, &o.stackFlags, "scale", request, o.approve)
+			return planAndApply(cmd.Context(), t, g, &o, "scale", request)
 		},
 	}
-	o.stackFlags.add(cmd.Flags())
-	o.planFlags.add(cmd.Flags())
+	o.add(cmd.Flags())
 	cmd.Flags().StringVar(&name, "template", "", "whose services are meant, where the stack has several templates")
-	cmd.Flags().BoolVarP(&o.approve, "auto-approve", "y", false, "do not ask")
 	return cmd
 }
 
 // scaleOf finds the template that a scale is meant for.
-func scaleOf(ctx context.Context, t *terminal, g *global, f *stackFlags, name string, wanted map[string]int) (map[string]map[string]int, error) {
-	options, err := f.options(ctx, t, g, "")
+func scaleOf(t *terminal, g *global, f *stackFlags, name string, wanted map[string]int) (map[string]map[string]int, error) {
+	options, err := f.given(t, g, "")
 	if err != nil {
 		return nil, err
 	}
+	options.Looking = true // for names alone
 	s, err := engine.Load(options)
 	if err != nil {
 		return nil, err

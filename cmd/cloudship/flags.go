@@ -56,6 +56,15 @@ func (f *stackFlags) add(fs *pflag.FlagSet) {
 // options are what the engine is told by a command's flags. At a terminal, variables that nobody
 // gave are asked for.
 func (f *stackFlags) options(ctx context.Context, t *terminal, g *global, command string) (engine.Options, error) {
+	o, err := f.given(t, g, command)
+	if err != nil {
+		return o, err
+	}
+	return o, t.askFor(ctx, o)
+}
+
+// given are the options without asking anybody.
+func (f *stackFlags) given(t *terminal, g *global, command string) (engine.Options, error) {
 	vars := map[string]string{}
 	for _, v := range f.vars {
 		name, value, ok := strings.Cut(v, "=")
@@ -71,13 +80,22 @@ func (f *stackFlags) options(ctx context.Context, t *terminal, g *global, comman
 		t.progress = newProgress(t, f.verbose)
 	}
 	p := t.progress
-	o := engine.Options{
+	return engine.Options{
 		Dir: g.dir, Vars: vars, VarFiles: f.varFiles, Environ: os.Environ(), BuiltIn: builtIn, PluginPath: plugins.Path(os.LookupEnv),
 		Command: command, MakeKey: f.newKey || t.interactive && !t.json, LockWait: f.lockWait, Parallel: f.parallel, Pace: pace(),
 		NoBuild: f.noBuild, NoProbe: f.noProbe, Keep: f.keep, Redactor: t.secrets,
 		Event: p.event, Say: func(line string) { t.say("%s", line) }, Detail: p.detail, Busy: p.busy, Warn: t.warn, Stderr: &plugLog{t: t},
+	}, nil
+}
+
+// session opens the session of a command that only looks: it needs no variables.
+func (f *stackFlags) session(ctx context.Context, t *terminal, g *global, command string) (*engine.Session, error) {
+	o, err := f.given(t, g, command)
+	if err != nil {
+		return nil, err
 	}
-	return o, t.askFor(ctx, o)
+	o.Looking = true
+	return engine.Open(ctx, o)
 }
 
 // askFor asks for the variables that nobody gave, where somebody is there to answer.
@@ -133,7 +151,7 @@ type planFlags struct {
 }
 
 func (f *planFlags) add(fs *pflag.FlagSet) {
-	fs.StringArrayVar(&f.targets, "target", nil, "plan nothing but this address and what it rests on; may be repeated")
+	fs.StringArrayVar(&f.targets, "target", nil, "plan nothing but this address (or group.NAME) and what it rests on; may be repeated")
 	fs.StringArrayVar(&f.replace, "replace", nil, "replace this address although nothing asks for it; may be repeated")
 	fs.StringVar(&f.refresh, "refresh", "all", "whom to ask first: all, clouds (no hosts), none")
 	fs.BoolVar(&f.again, "again", false, "take a release that was switched or rolled back from before")
@@ -147,7 +165,7 @@ func (f *planFlags) request() (engine.Request, error) {
 		flag string
 	}{{f.targets, &r.Targets, "--target"}, {f.replace, &r.Replace, "--replace"}} {
 		for _, text := range list.from {
-			a, err := resource.ParseAddress(text)
+			a, err := parseTarget(text)
 			if err != nil {
 				return r, &usageError{fmt.Errorf("%s: %w", list.flag, err)}
 			}
@@ -165,6 +183,14 @@ func (f *planFlags) request() (engine.Request, error) {
 	}
 	r.Flags.Again = f.again
 	return r, nil
+}
+
+// parseTarget reads an address; group.blue alone is all that is in the group.
+func parseTarget(text string) (resource.Address, error) {
+	if name, ok := strings.CutPrefix(text, "group."); ok && resource.Label.MatchString(name) {
+		return resource.Address{Block: "group", Name: name}, nil
+	}
+	return resource.ParseAddress(text)
 }
 
 // environ gives every flag that was not said its twin in the environment: --lock-wait is
