@@ -1,0 +1,65 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/cloudship/cloudship/e2e/rig"
+)
+
+// program is the real one, built once.
+var program string
+
+func TestMain(m *testing.M) {
+	built, remove, err := rig.Build(context.Background())
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	program = built
+	code := m.Run()
+	remove()
+	os.Exit(code)
+}
+
+// patience is how long one measurement may take on a machine under load.
+const patience = 8 * time.Minute
+
+func sail(t testing.TB, servers int, c Cloud) *Voyage {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	v, err := Sail(ctx, program, servers, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d servers, first apply: %s; at least %.1f s, %d calls", servers, v.Apply, v.Bound().Seconds(), v.FewestCalls())
+	t.Logf("%d servers, second plan: %s", servers, v.Plan)
+	t.Logf("%d servers, destroy:     %s", servers, v.Destroy)
+	return v
+}
+
+// A thousand servers cost few calls: they are made in batches, waited for by lists, and deleted by
+// their tag.
+func TestThousand(t *testing.T) {
+	v := sail(t, 1000, Usual)
+	for _, c := range []struct {
+		what       string
+		have, most int
+	}{{"first apply", v.Apply.Calls, 160}, {"second plan", v.Plan.Calls, 15}, {"destroy", v.Destroy.Calls, 40}} {
+		if c.have > c.most {
+			t.Errorf("%s: %d calls, want at most %d", c.what, c.have, c.most)
+		}
+	}
+}
+
+// An account that may not call often makes it slow, and nothing else.
+func TestBurstLimit(t *testing.T) {
+	v := sail(t, 200, Cloud{Latency: 10 * time.Millisecond, Active: 500 * time.Millisecond, Burst: 12, Window: 5 * time.Second})
+	if v.Apply.Took < v.Bound() {
+		t.Errorf("the apply took %s, less than is possible (%s)", v.Apply.Took, v.Bound())
+	}
+}
