@@ -33,6 +33,12 @@ type fixture struct {
 
 func newFixture(t *testing.T, change ...func(*cloud.Settings)) *fixture {
 	t.Helper()
+	return newFixtureOver(t, nil, change...)
+}
+
+// newFixtureOver has balancers that start makes; nil means on paper.
+func newFixtureOver(t *testing.T, start cloud.StartBalancer, change ...func(*cloud.Settings)) *fixture {
+	t.Helper()
 	settings := cloud.Instant()
 	for _, c := range change {
 		c(&settings)
@@ -42,9 +48,12 @@ func newFixture(t *testing.T, change ...func(*cloud.Settings)) *fixture {
 	f := &fixture{T: t, faults: cloud.NewFaults(settings), host: machine.NewPaper(), at: map[string]string{}}
 	changed := func() { f.api.Wake() }
 	servers := cloud.NewServers(ctx, f.host, changed, log)
-	balancers := cloud.NewBalancers(ctx, func(ctx context.Context, c balancer.Config, log *slog.Logger) (balancer.Balancer, error) {
-		return balancer.NewPaper(ctx, c, f.host.Running, log)
-	}, changed, log)
+	if start == nil {
+		start = func(ctx context.Context, c balancer.Config, log *slog.Logger) (balancer.Balancer, error) {
+			return balancer.NewPaper(ctx, c, f.host.Running, log)
+		}
+	}
+	balancers := cloud.NewBalancers(ctx, start, changed, log)
 	addresses, err := cloud.NewLoopback(ctx, 6000)
 	if err != nil {
 		t.Fatal(err)
