@@ -148,6 +148,9 @@ func (d *deciding) balancer(b Balancer) error {
 	if under, ok := d.Memory.Intent.Switch[b.Name]; ok && d.goesOn(b, under) {
 		return nil
 	}
+	if established {
+		d.giveUp(idle)
+	}
 	back, rollback := d.Flags.Rollback[b.Name]
 	switch {
 	case rollback:
@@ -205,8 +208,6 @@ func (d *deciding) release(b Balancer, live, idle string) error {
 	if candidate.ID == runs {
 		if d.out.Intent.Releases[idle] == "" {
 			d.take(idle)
-		} else if keeps := d.keeps(idle); keeps != "" {
-			d.out.Intent.Releases[idle] = keeps
 		}
 		return nil
 	}
@@ -228,19 +229,23 @@ func (d *deciding) release(b Balancer, live, idle string) error {
 	return nil
 }
 
-// keeps is the release that servers of a group still run where another one did not come up on them,
-// or "": nobody wants that other one any more.
-func (d *deciding) keeps(group string) string {
+// giveUp forgets a release that did not come up on a group and that nobody asks for any more: what
+// its servers run stays.
+func (d *deciding) giveUp(group string) {
+	wanted := d.out.Intent.Releases[group]
+	if c, ok := d.Candidates[d.groups[group].Template]; ok && c.ID == wanted {
+		return
+	}
 	for i := range d.groups[group].Servers {
 		spec, ok := d.Memory.Records[resource.ReleaseOn(group, i)].Found.Spec.(*resource.ReleaseSpec)
-		if !ok || spec.Release == d.out.Intent.Releases[group] {
+		if !ok || spec.Release == wanted {
 			continue
 		}
 		if _, kept := d.Memory.Releases[spec.Release]; kept {
-			return spec.Release
+			d.out.Intent.Releases[group] = spec.Release
+			return
 		}
 	}
-	return ""
 }
 
 // move is the verb switch: to whatever the idle group runs.

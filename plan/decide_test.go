@@ -44,6 +44,9 @@ func TestDecide(t *testing.T) {
 		{name: "what did not come up on idle is given up", memory: with(serving("v2", "v3"), func(m *resource.Memory) {
 			m.Records[resource.ReleaseOn("green", 0)] = resource.Record{Found: resource.Found{Spec: &resource.ReleaseSpec{Release: "v1"}}}
 		}), candidate: "v2", releases: "v2 v1"},
+		{name: "and is not what the verb switch moves to", memory: with(serving("v2", "v3"), func(m *resource.Memory) {
+			m.Records[resource.ReleaseOn("green", 0)] = resource.Record{Found: resource.Found{Spec: &resource.ReleaseSpec{Release: "v1"}}}
+		}), flags: Flags{Move: map[string]bool{"www": true}}, releases: "v2 v1", to: "green", release: "v1"},
 		{name: "the same with --switch", memory: serving("v2", "v1"), candidate: "v2", flags: Flags{Switch: true}, releases: "v2 v1"},
 		{name: "a new twin gets what is live", memory: serving("v2", ""), candidate: "v2", releases: "v2 v2"},
 		{name: "a candidate goes to idle", memory: serving("v1", "v1"), candidate: "v2", releases: "v1 v2", deferred: "blue is live and keeps release v1"},
