@@ -274,7 +274,7 @@ func TestBadReleaseLeavesTheOldOne(t *testing.T) {
 	}
 }
 
-func TestFailingHookStopsBeforeHarm(t *testing.T) {
+func TestP9AFailingHookStopsTheRollout(t *testing.T) {
 	w := newWorld(t)
 	w.rolled(target{release: render(t, shop, map[string]string{"VERSION": "v1"})})
 	w.check = w.serves
@@ -293,7 +293,7 @@ func TestFailingHookStopsBeforeHarm(t *testing.T) {
 	}
 }
 
-func TestHealing(t *testing.T) {
+func TestP4WhatDiesIsReportedAndHealed(t *testing.T) {
 	to := target{release: render(t, shop, map[string]string{"VERSION": "v1"})}
 	for name, harm := range map[string]struct {
 		do   func(w *world)

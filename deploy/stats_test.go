@@ -23,7 +23,7 @@ func TestAServerSaysWhatItUses(t *testing.T) {
 	}
 }
 
-func TestUsageIsWhatTwoSamplesMean(t *testing.T) {
+func TestP18UsageIsWhatTwoSamplesMean(t *testing.T) {
 	var s container.StatsResponse
 	s.CPUStats.CPUUsage.TotalUsage, s.PreCPUStats.CPUUsage.TotalUsage = 1_500, 1_000
 	s.CPUStats.SystemUsage, s.PreCPUStats.SystemUsage = 20_000, 18_000

@@ -13,7 +13,7 @@ func line(second int, text string) deploy.LogLine {
 	return deploy.LogLine{At: time.Date(2026, 1, 1, 0, 0, second, 0, time.UTC), Text: text}
 }
 
-func TestLinesOfSeveralServersComeInTheOrderOfTheirTime(t *testing.T) {
+func TestP17LinesOfSeveralServersComeInTheOrderOfTheirTime(t *testing.T) {
 	lines := make(chan deploy.LogLine, 10)
 	for _, l := range []deploy.LogLine{line(3, "c"), line(1, "a"), line(4, "d"), line(2, "b"), line(2, "b2")} {
 		lines <- l

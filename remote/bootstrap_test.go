@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-func TestInstallationOfEachFamily(t *testing.T) {
+func TestP7DockerIsInstalledOnEachFamily(t *testing.T) {
 	for _, c := range []struct {
 		name       string
 		facts      Facts

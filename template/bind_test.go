@@ -25,7 +25,7 @@ func cluster(replicas int) (*Release, View) {
 	return r, v
 }
 
-func TestBindRepeatsOverACluster(t *testing.T) {
+func TestP8BindingsRepeatOverACluster(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		value Text

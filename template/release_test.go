@@ -208,7 +208,7 @@ func TestCheckServers(t *testing.T) {
 	}
 }
 
-func TestCheckMemory(t *testing.T) {
+func TestP30ThePlanRefusesMoreMemoryThanAServerHas(t *testing.T) {
 	r := mustRender(t, `
 services:
   ruby:
