@@ -108,7 +108,7 @@ func planAndApply(ctx context.Context, t *terminal, g *global, o *applyOptions, 
 			return &codeError{code: exitError}
 		}
 	}
-	result, err := s.Apply(ctx, p)
+	result, err := t.walk(ctx, s, p)
 	return orElse(t.ended(ctx, s, p, result, err), unknown(p))
 }
 
@@ -143,8 +143,15 @@ func applySaved(ctx context.Context, t *terminal, g *global, o *applyOptions, pa
 	if err := s.Adopt(ctx, p); err != nil {
 		return err
 	}
-	result, err := s.Apply(ctx, p)
+	result, err := t.walk(ctx, s, p)
 	return t.ended(ctx, s, p, result, err)
+}
+
+// walk does a plan.
+func (t *terminal) walk(ctx context.Context, s *engine.Session, p *plan.Plan) (plan.Result, error) {
+	t.walking.Store(true)
+	defer t.walking.Store(false)
+	return s.Apply(ctx, p)
 }
 
 // ended tells how a walk ended, and gives the error with the exit code that it means.

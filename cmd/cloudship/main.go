@@ -26,9 +26,9 @@ func main() { os.Exit(run()) }
 
 func run() int {
 	builtIn.ServeIfAsked()
-	ctx, stop := signals()
-	defer stop()
 	t := newTerminal(os.Stdin, os.Stdout, os.Stderr)
+	ctx, stop := signals(t)
+	defer stop()
 	root := newRoot(t)
 	root.SetArgs(os.Args[1:])
 	cmd, err := root.ExecuteContextC(ctx)
@@ -41,7 +41,7 @@ func run() int {
 
 // signals gives a context that ends at the first interrupt. A second one ends the process at once:
 // nothing is lost by that, the next apply finds what was made.
-func signals() (context.Context, func()) {
+func signals(t *terminal) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	c := make(chan os.Signal, 2)
 	signal.Notify(c, os.Interrupt, syscall.SIGTERM)
@@ -51,6 +51,9 @@ func signals() (context.Context, func()) {
 			return
 		}
 		cancel(&interruptedError{s})
+		if t.walking.Load() {
+			t.say("interrupted: nothing new is begun; what runs is ended and saved (once more to stop at once)")
+		}
 		if s, ok := <-c; ok {
 			os.Exit((&interruptedError{s}).code())
 		}

@@ -20,6 +20,10 @@ func (t *terminal) exit(ctx context.Context, err error) int {
 	if err == nil || silent(err) {
 		return code
 	}
+	var interrupted *interruptedError
+	if errors.As(context.Cause(ctx), &interrupted) && (errors.Is(err, context.Canceled) || errors.As(err, &interrupted)) {
+		err = interrupted // and not the many places at which that was noticed
+	}
 	t.fail(err, code)
 	return code
 }

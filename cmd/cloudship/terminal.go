@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"text/tabwriter"
 	"time"
 
@@ -31,7 +32,8 @@ type terminal struct {
 	begun       bool // the JSON stream has begun
 	secrets     *redact.Redactor
 	start       time.Time
-	progress    *progress // of the command that runs; nil before
+	progress    *progress   // of the command that runs; nil before
+	walking     atomic.Bool // a plan is being done
 
 	mu   sync.Mutex
 	live *live // what is shown of what runs; nil where nothing runs or the terminal cannot
