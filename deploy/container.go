@@ -211,8 +211,7 @@ func (b blueprint) hostConfig() (*container.HostConfig, error) {
 	if h.PortBindings, err = bindings(s); err != nil {
 		return nil, err
 	}
-	h.Mounts, h.Tmpfs, err = b.mounts()
-	return h, err
+	return h, b.mount(h)
 }
 
 func bindings(s template.Service) (network.PortMap, error) {
@@ -269,25 +268,44 @@ func resources(s template.Service) container.Resources {
 	return out
 }
 
-func (b blueprint) mounts() ([]mount.Mount, map[string]string, error) {
-	mounts := slices.Clone(b.binds)
-	tmpfs := map[string]string{}
+// mount gives the container its storage.
+func (b blueprint) mount(h *container.HostConfig) error {
+	h.Mounts, h.Tmpfs = slices.Clone(b.binds), map[string]string{}
 	for _, m := range b.service.Mounts {
 		switch m.Type {
 		case template.MountVolume:
 			options := &mount.VolumeOptions{NoCopy: m.NoCopy, Subpath: m.Subpath}
-			mounts = append(mounts, mount.Mount{Type: mount.TypeVolume, Source: b.release.Volumes[m.Source].Name, Target: m.Target, ReadOnly: m.ReadOnly, VolumeOptions: options})
+			h.Mounts = append(h.Mounts, mount.Mount{Type: mount.TypeVolume, Source: b.release.Volumes[m.Source].Name, Target: m.Target, ReadOnly: m.ReadOnly, VolumeOptions: options})
 		case template.MountBind:
-			options := &mount.BindOptions{Propagation: mount.Propagation(m.Propagation), CreateMountpoint: m.CreatePath && atLeast(b.api, "1.42")}
-			mounts = append(mounts, mount.Mount{Type: mount.TypeBind, Source: m.Source, Target: m.Target, ReadOnly: m.ReadOnly, BindOptions: options})
+			if m.CreatePath && !atLeast(b.api, "1.42") {
+				h.Binds = append(h.Binds, oldBind(m)) // in this form only, older engines make a missing folder
+				continue
+			}
+			options := &mount.BindOptions{Propagation: mount.Propagation(m.Propagation), CreateMountpoint: m.CreatePath}
+			h.Mounts = append(h.Mounts, mount.Mount{Type: mount.TypeBind, Source: m.Source, Target: m.Target, ReadOnly: m.ReadOnly, BindOptions: options})
 		case template.MountTmpfs:
-			tmpfs[m.Target] = tmpfsOptions(m)
+			h.Tmpfs[m.Target] = tmpfsOptions(m)
 		case template.MountService, template.MountTree: // in from and binds
 		default:
-			return nil, nil, fmt.Errorf("mount of %s: unknown type %q", m.Target, m.Type)
+			return fmt.Errorf("mount of %s: unknown type %q", m.Target, m.Type)
 		}
 	}
-	return mounts, tmpfs, nil
+	return nil
+}
+
+func oldBind(m template.Mount) string {
+	var options []string
+	if m.ReadOnly {
+		options = append(options, "ro")
+	}
+	if m.Propagation != "" {
+		options = append(options, m.Propagation)
+	}
+	text := m.Source + ":" + m.Target
+	if len(options) > 0 {
+		text += ":" + strings.Join(options, ",")
+	}
+	return text
 }
 
 func tmpfsOptions(m template.Mount) string {

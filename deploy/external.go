@@ -15,13 +15,18 @@ import (
 // externalPatience is how long an external service may take to accept a connection.
 const externalPatience = 10 * time.Second
 
+// dialer opens connections from a server.
+type dialer interface {
+	DialContext(ctx context.Context, network, address string) (net.Conn, error)
+}
+
 // reachable tries, from a server, every service that the stack uses but does not own. All that do
 // not accept a connection are named.
-func reachable(ctx context.Context, host *remote.Host, externals map[string]string) error {
+func reachable(ctx context.Context, from dialer, externals map[string]string) error {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(externals)) {
 		one, cancel := context.WithTimeout(ctx, externalPatience)
-		conn, err := host.DialContext(one, "tcp", externals[name])
+		conn, err := from.DialContext(one, "tcp", externals[name])
 		cancel()
 		if err != nil {
 			errs = append(errs, fmt.Errorf("external %s (%s): %w", name, externals[name], err))

@@ -51,9 +51,7 @@ func render(t testing.TB, compose string, inputs map[string]string) *template.Re
 	if err := os.WriteFile(filepath.Join(dir, "compose.yaml"), []byte(compose), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	o := template.Options{Name: "shop", Dir: dir, Inputs: map[string]template.Input{"EXTRA": {}}, Images: func(_ context.Context, r template.ImageRequest) (template.Image, error) {
-		return template.Image{Name: r.Name, Digest: "sha256:" + strings.Repeat("a", 64), Source: template.FromRegistry}, nil
-	}}
+	o := template.Options{Name: "shop", Dir: dir, Inputs: map[string]template.Input{"EXTRA": {}}, Images: pinned}
 	for name, value := range inputs {
 		o.Inputs[name] = template.Input{Value: value}
 	}
@@ -64,10 +62,16 @@ func render(t testing.TB, compose string, inputs map[string]string) *template.Re
 	return rendered.Release
 }
 
+// pinned says that every image is in a registry.
+func pinned(_ context.Context, r template.ImageRequest) (template.Image, error) {
+	return template.Image{Name: r.Name, Digest: "sha256:" + strings.Repeat("a", 64), Source: template.FromRegistry}, nil
+}
+
 // target is what a server is to run.
 type target struct {
 	release *template.Release
 	scale   map[string]int
+	secrets map[string]string
 }
 
 // said is what a rollout told.
@@ -98,7 +102,7 @@ func (w *world) roll(ctx context.Context, to target, told *said) error {
 	e := w.engine()
 	r := &rollout{
 		engine: e, folder: f, release: to.release, id: id, group: "one", server: resource.Server("one", 0), hostIP: "10.0.0.1",
-		scale: to.scale, images: images, say: told.say, now: time.Now, once: d.once(id, false),
+		scale: to.scale, secrets: to.secrets, images: images, say: told.say, now: time.Now, once: d.once(id, false),
 	}
 	if err := r.run(ctx); err != nil {
 		return err
