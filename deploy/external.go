@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"slices"
 	"time"
 
-	"github.com/cloudship/cloudship/remote"
 	"github.com/cloudship/cloudship/resource"
 )
 

@@ -1,12 +1,19 @@
 package deploy
 
 import (
+	"context"
+	"encoding/base64"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/moby/moby/client"
+
+	"github.com/cloudship/cloudship/resource"
 	"github.com/cloudship/cloudship/template"
 )
 
@@ -134,4 +141,48 @@ func (w *world) keys() []string {
 		}
 	}
 	return keys
+}
+
+// A private registry's credentials go with the one request that pulls, and are on the server
+// nowhere; a wrong password is told as such.
+func TestP29CredentialsGoWithThePullAlone(t *testing.T) {
+	w := newWorld(t)
+	const right = "planted-password"
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1.41/images/", func(rw http.ResponseWriter, _ *http.Request) {
+		http.Error(rw, `{"message": "no such image"}`, http.StatusNotFound)
+	})
+	mux.HandleFunc("POST /v1.41/images/create", func(rw http.ResponseWriter, r *http.Request) {
+		auth, err := base64.URLEncoding.DecodeString(r.Header.Get("X-Registry-Auth"))
+		if err != nil || !strings.Contains(string(auth), `"ann"`) || !strings.Contains(string(auth), right) {
+			http.Error(rw, `{"message": "unauthorized: authentication required"}`, http.StatusInternalServerError)
+			return
+		}
+		_, _ = rw.Write([]byte(`{"status": "Pull complete"}`))
+	})
+	server := httptest.NewServer(mux)
+	defer server.Close()
+	docker, err := client.New(client.WithHost("tcp://"+server.Listener.Addr().String()), client.WithAPIVersion("1.41"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = docker.Close() }()
+	image, err := pinned(t.Context(), template.ImageRequest{Name: "registry.example.com/proleads/ruby:latest"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pull := func(password string) error {
+		d := &releases{options: Options{Auths: func(context.Context, string) (string, string, error) { return "ann", password, nil }}}
+		_, err := d.pull(t.Context(), &engine{Client: docker, host: w}, image, func(string) {})
+		return err
+	}
+	if err := pull("wrong"); err == nil || !strings.Contains(resource.HintOf(err), "the registry refused") {
+		t.Errorf("with a wrong password: %v, want a hint", err)
+	}
+	if err := pull(right); err != nil {
+		t.Error(err)
+	}
+	if have := w.files(); len(have) > 0 {
+		t.Errorf("left on the server: %v", have)
+	}
 }
