@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"strconv"
 	"strings"
@@ -30,20 +31,22 @@ var Usual = Cloud{Latency: 50 * time.Millisecond, Active: 2 * time.Second}
 
 // What providers allow, and the program does at a time.
 const (
-	batch    = 10 // droplets made in a call
-	parallel = 10 // calls at a time
-	page     = 200
+	batch    = 10  // droplets made in a call
+	parallel = 10  // calls at a time
+	page     = 200 // droplets listed in a call
+	tagged   = 250 // droplets tagged in a call
 )
 
 // Cost is what one run of the program took.
 type Cost struct {
-	Took   time.Duration
-	Memory int64 // most resident bytes, of the program without its plugin
-	Calls  int
+	Took    time.Duration
+	Memory  int64 // most resident bytes, of the program without its plugin
+	Calls   int
+	Refused int // of the calls, for their rate
 }
 
 func (c Cost) String() string {
-	return fmt.Sprintf("%6.1f s, %4d calls, %4d MB", c.Took.Seconds(), c.Calls, c.Memory>>20)
+	return fmt.Sprintf("%6.1f s, %4d calls (%d refused), %4d MB", c.Took.Seconds(), c.Calls, c.Refused, c.Memory>>20)
 }
 
 // Voyage is the life of one fleet.
@@ -53,19 +56,29 @@ type Voyage struct {
 	Apply, Plan, Destroy Cost
 }
 
-// FewestCalls is how many calls a first apply needs at least: the account, the five lists of what
-// is there, key, firewall, balancer, the batches of servers, and one more list of them.
+// FewestCalls is how many calls a first apply needs at least.
 func (v *Voyage) FewestCalls() int {
-	return 1 + 5 + 3 + v.batches() + v.pages()
+	calls := 1 + // the account, for its limits
+		5 + // is there anything of ours: keys, networks, servers, firewalls, balancers
+		3 + // sizes, regions, images
+		1 + 1 + 1 + // key, firewall, balancer
+		2 + // tags that mark stack and group
+		rounded(v.Servers, batch) + // the servers
+		rounded(v.Servers, page) + 1 // they and the balancer are active
+	if v.Servers > 10 { // a balancer takes no more by their ids
+		return calls + 1 + rounded(v.Servers, tagged)
+	}
+	return calls + 1
 }
 
-func (v *Voyage) batches() int { return (v.Servers + batch - 1) / batch }
-func (v *Voyage) pages() int   { return (v.Servers + page - 1) / page }
+// rounded is how many times n goes into a number, rounded up.
+func rounded(number, n int) int { return (number + n - 1) / n }
 
 // Bound is how long a first apply takes at least: what must come one after the other, the time to
 // active, and what a burst limit holds back.
 func (v *Voyage) Bound() time.Duration {
-	rounds := 1 + 1 + 1 + (v.batches()+parallel-1)/parallel + 1 // account, lists, key, servers, list
+	// account; lists and catalogue; key and tags; servers; list; members
+	rounds := 3 + rounded(rounded(v.Servers, batch), parallel) + 2
 	bound := time.Duration(rounds)*v.Cloud.Latency + v.Cloud.Active
 	if v.Cloud.Burst > 0 {
 		window := v.Cloud.Window
@@ -125,6 +138,11 @@ func measure(ctx context.Context, r *rig.Rig, l *lab.Lab, args ...string) (Cost,
 	began := time.Now()
 	err := cmd.Run()
 	c := Cost{Took: time.Since(began), Calls: l.Calls().Len()}
+	for _, call := range l.Calls().All() {
+		if call.Status == http.StatusTooManyRequests {
+			c.Refused++
+		}
+	}
 	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
 		c.Memory = usage.Maxrss << 10
 	}

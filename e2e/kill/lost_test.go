@@ -10,9 +10,9 @@ import (
 	"github.com/cloudship/cloudship/lab/cloud"
 )
 
-// TestLostAnswers is a whole life in a cloud that loses one answer in ten after it has done what it
+// TestKillWithLostAnswers is a whole life in a cloud that loses one answer in ten after it has done what it
 // was asked, and whose lists lag: nothing is made twice, and what was made is found.
-func TestLostAnswers(t *testing.T) {
+func TestKillWithLostAnswers(t *testing.T) {
 	t.Parallel()
 	lives := 3
 	if all {
