@@ -18,7 +18,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hashicorp/hcl/v2"
 	"github.com/moby/moby/client"
 
 	"github.com/cloudship/cloudship/plan"
@@ -82,27 +81,6 @@ type Session struct {
 	sensitive map[string]bool   // digests whose values may be in no output
 	built     map[string]built  // by build block, once they were made
 }
-
-// DiagnosticsError is what is wrong with the stack file.
-type DiagnosticsError struct {
-	Stack       *stack.Stack
-	Diagnostics hcl.Diagnostics
-	err         error
-}
-
-func newDiagnosticsError(s *stack.Stack, diags hcl.Diagnostics) *DiagnosticsError {
-	return &DiagnosticsError{Stack: s, Diagnostics: diags, err: diags}
-}
-
-// Print writes the diagnostics for people, with the lines of the file that they are about.
-func (e *DiagnosticsError) Print(w io.Writer, color bool) error {
-	return stack.Print(w, e.Diagnostics, e.Stack.Sources(), color)
-}
-
-func (e *DiagnosticsError) Error() string { return e.err.Error() }
-
-// Unwrap gives the diagnostics.
-func (e *DiagnosticsError) Unwrap() error { return e.err }
 
 // Load reads a stack file alone.
 func Load(o Options) (*stack.Stack, error) {

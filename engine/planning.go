@@ -77,7 +77,7 @@ func (s *Session) Plan(ctx context.Context, r Request) (*plan.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	prepared(wants, have)
+	tell(wants, have, decision.Intent)
 	p, err := plan.Make(plan.Input{
 		Command: s.options.Command, Serial: s.serial(), Now: time.Now().UTC(), Nonce: nonce(), Memory: memory, Have: have, Wants: wants,
 		Groups: groups, Balancers: balancers, Decision: decision, Schemas: s.schemas(), Releases: byID(candidates), Costs: costs,
@@ -259,7 +259,7 @@ func (s *Session) resolve(ctx context.Context, wishes map[string][]resource.Wish
 		}
 		answers, err := s.patientResolve(ctx, alias, wishes[alias])
 		if err != nil {
-			errs = append(errs, s.placed(err))
+			errs = append(errs, s.Explain(err))
 			continue
 		}
 		for _, r := range answers {
@@ -267,18 +267,6 @@ func (s *Session) resolve(ctx context.Context, wishes map[string][]resource.Wish
 		}
 	}
 	return resolved, errors.Join(errs...)
-}
-
-// placed adds the place in the stack file to an error that names a field of a resource.
-func (s *Session) placed(err error) error {
-	var e *resource.Error
-	if !errors.As(err, &e) || e.Address.IsZero() {
-		return err
-	}
-	if place := s.stack.Where(e.Address, e.Field); place.Start.Line > 0 {
-		return fmt.Errorf("%s:%d: %s: %w", place.Filename, place.Start.Line, e.Address, err)
-	}
-	return fmt.Errorf("%s: %w", e.Address, err)
 }
 
 // costs prices what is there now. What cannot be priced is unknown, never 0.
@@ -371,11 +359,11 @@ func (s *Session) preflight(ctx context.Context, p *plan.Plan, have plan.Have) e
 			continue
 		}
 		for _, err := range s.patientPreflight(ctx, alias, *forecasts[alias]) {
-			errs = append(errs, s.placed(err))
+			errs = append(errs, s.Explain(err))
 		}
 	}
 	if len(errs) > 0 {
-		return fmt.Errorf("%w: %w", ErrPreflight, errors.Join(errs...))
+		return &PreflightError{errs}
 	}
 	return nil
 }

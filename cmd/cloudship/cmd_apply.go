@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 	"github.com/cloudship/cloudship/engine"
 	"github.com/cloudship/cloudship/plan"
+	"github.com/cloudship/cloudship/resource"
 )
 
 type applyOptions struct {
@@ -157,7 +159,7 @@ func (t *terminal) walk(ctx context.Context, s *engine.Session, p *plan.Plan) (p
 // ended tells how a walk ended, and gives the error with the exit code that it means.
 func (t *terminal) ended(ctx context.Context, s *engine.Session, p *plan.Plan, r plan.Result, err error) error {
 	for _, f := range r.Failed {
-		t.fail(fmt.Errorf("%s: %w", f.Step, f.Err), exitError)
+		t.fail(failure(s, f), exitError)
 	}
 	took := time.Since(t.start).Round(100 * time.Millisecond)
 	switch {
@@ -179,6 +181,15 @@ func (t *terminal) ended(ctx context.Context, s *engine.Session, p *plan.Plan, r
 	t.outputs(s)
 	t.say("done in %s", took)
 	return nil
+}
+
+// failure is why a step failed: beside its line where a field of the stack file is to blame.
+func failure(s *engine.Session, f plan.StepError) error {
+	var e *resource.Error
+	if errors.As(f.Err, &e) && e.Field != "" {
+		return s.Explain(f.Err)
+	}
+	return fmt.Errorf("%s: %w", f.Step, f.Err)
 }
 
 // failedCode tells a release that did not come up from all else that stopped half-way.

@@ -36,24 +36,26 @@ func silent(err error) bool {
 
 // fail tells an error and what to do next: each of several that came together by itself.
 func (t *terminal) fail(err error, code int) {
-	var diagnostics *engine.DiagnosticsError
-	var found template.Diagnostics
-	switch {
-	case errors.As(err, &diagnostics):
-		t.failFile(diagnostics, code)
-		return
-	case errors.As(err, &found):
-		for _, d := range found {
-			t.diagnostic(string(d.Severity), d.Place.String(), d.Text(), d.Hint, code)
-		}
-		return
-	}
 	for _, one := range apart(err) {
-		text, hint := one.Error(), hintOf(one)
-		if hint != "" && !t.json {
-			text += "\nhint: " + hint
+		var file *engine.DiagnosticsError
+		var found template.Diagnostics
+		var doubt *template.Diagnostic
+		switch {
+		case errors.As(one, &file):
+			t.failFile(file, code)
+		case errors.As(one, &found):
+			for _, d := range found {
+				t.diagnostic(string(d.Severity), d.Place.String(), d.Text(), d.Hint, code)
+			}
+		case errors.As(one, &doubt) && doubt.Place.File != "":
+			t.diagnostic(string(doubt.Severity), doubt.Place.String(), doubt.Text(), doubt.Hint, code)
+		default:
+			text, hint := one.Error(), hintOf(one)
+			if hint != "" && !t.json {
+				text += "\nhint: " + hint
+			}
+			t.diagnostic("error", "", text, hint, code)
 		}
-		t.diagnostic("error", "", text, hint, code)
 	}
 }
 
