@@ -152,10 +152,11 @@ func printable(s string) string {
 }
 
 // lowerFirst writes the libraries' sentences as we write ours: small first letter, no full stop.
+// Names such as IP and DigitalOcean stay.
 func lowerFirst(s string) string {
 	first, size := utf8.DecodeRuneInString(s)
-	second, _ := utf8.DecodeRuneInString(s[size:])
-	if unicode.IsUpper(first) && !unicode.IsUpper(second) {
+	word, _, _ := strings.Cut(s[size:], " ")
+	if unicode.IsUpper(first) && strings.IndexFunc(word, unicode.IsUpper) < 0 {
 		s = string(unicode.ToLower(first)) + s[size:]
 	}
 	if strings.HasSuffix(s, "..") {
