@@ -114,6 +114,9 @@ func (m members) step(ctx context.Context, c resource.Call, item resource.Item, 
 		return tell(), err
 	}
 	const op = "change members"
+	if left[0].wait != nil {
+		return tell(), left[0].wait
+	}
 	if lb.Status != "ACTIVE" {
 		return tell(), busy(op, item.Mark.Address, "load balancer %d is %s and takes no change; then: %s", lb.ID, lb.Status, left[0].what)
 	}
@@ -179,7 +182,7 @@ func (m members) changes(c resource.Call, item resource.Item, lb *lbView, around
 		keep = append(keep, lb.Nodes[i])
 	}
 	if len(add) > 0 {
-		left = append(left, change{"adding " + count(len(add), "node"), func(ctx context.Context) error { return m.add(ctx, lb, add) }})
+		left = append(left, change{what: "adding " + count(len(add), "node"), do: func(ctx context.Context) error { return m.add(ctx, lb, add) }})
 	}
 	leaving := m.leaving(item, lb, around, keep)
 	if c.Phase == "attach" {
@@ -194,11 +197,11 @@ func (m members) changes(c resource.Call, item resource.Item, lb *lbView, around
 		}
 	}
 	if len(turn) > 0 {
-		left = append(left, change{conditions(turn), func(ctx context.Context) error { return m.turn(ctx, item, lb, turn) }})
+		left = append(left, change{what: conditions(turn), do: func(ctx context.Context) error { return m.turn(ctx, item, lb, turn) }})
 	}
 	switch {
 	case waiting != nil:
-		left = append(left, change{"waiting for those that are to take over", func(context.Context) error { return waiting }})
+		left = append(left, change{what: "removing " + count(len(leaving), "node"), wait: waiting})
 	case extras.standby != attached:
 		left = append(left, m.going(item, lb, leaving, extras.drain)...)
 	}
@@ -259,15 +262,7 @@ func (m members) heirs(item resource.Item, lb *lbView, keep, live []node) error 
 func (m members) going(item resource.Item, lb *lbView, leaving []node, seconds int) []change {
 	var left []change
 	for part := range slices.Chunk(leaving, mostDeleted) {
-		left = append(left, change{"removing " + count(len(part), "node"), func(ctx context.Context) error {
-			for _, n := range part {
-				if n.Condition != draining {
-					continue
-				}
-				if rest := time.Duration(seconds)*time.Second - time.Since(m.drains.note(n.ID)); rest > 0 {
-					return busy("change members", item.Mark.Address, "%s drain for %s more", count(len(leaving), "node"), rest.Round(time.Second))
-				}
-			}
+		c := change{what: "removing " + count(len(part), "node"), do: func(ctx context.Context) error {
 			if err := m.lbs.removeNodes(ctx, lb.ID, part); err != nil {
 				return err
 			}
@@ -276,7 +271,13 @@ func (m members) going(item resource.Item, lb *lbView, leaving []node, seconds i
 				m.arrivals.forget(n.ID)
 			}
 			return nil
-		}})
+		}}
+		for _, n := range part {
+			if n.Condition == draining && time.Since(m.drains.note(n.ID)) < time.Duration(seconds)*time.Second {
+				c.wait = busy("change members", item.Mark.Address, "open requests of %s have %ds to finish", count(len(part), "node"), seconds)
+			}
+		}
+		left = append(left, c)
 	}
 	return left
 }

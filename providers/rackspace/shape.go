@@ -97,10 +97,11 @@ func splitChain(text string) (leaf, rest string) {
 	return blocks[0], strings.Join(blocks[1:], "")
 }
 
-// change is one change of a balancer, after which it is busy.
+// change is one change of a balancer, after which it is busy, or a wait before the next one.
 type change struct {
 	what string
 	do   func(context.Context) error
+	wait error // why nothing is to be done yet
 }
 
 // changes are what is left to do to make a balancer what is wanted, in an order in which each is
@@ -116,7 +117,7 @@ func (b balancers) changes(c resource.Call, item resource.Item, lb *lbView, spec
 		return nil, err
 	}
 	var left []change
-	add := func(what string, do func(context.Context) error) { left = append(left, change{what, do}) }
+	add := func(what string, do func(context.Context) error) { left = append(left, change{what: what, do: do}) }
 	if bool(lb.Redirect) && !want.redirect {
 		no := false
 		add("ending the redirect to https", func(ctx context.Context) error {
@@ -184,7 +185,7 @@ func (b balancers) noting(lb *lbView, noted map[string]string, left []change) []
 	}
 	note := func(ctx context.Context) error { return b.lbs.setMetadata(ctx, lb, noted) }
 	if len(left) == 0 {
-		return []change{{"notes", note}}
+		return []change{{what: "notes", do: note}}
 	}
 	do := left[0].do
 	left[0].do = func(ctx context.Context) error {
@@ -218,9 +219,9 @@ func (b balancers) partChanges(lb *lbView, want shape) []change {
 	var left []change
 	switch {
 	case want.monitor == nil && lb.monitor != nil:
-		left = append(left, change{"no health check", func(ctx context.Context) error { return b.lbs.remove(ctx, lb.ID, "healthmonitor") }})
+		left = append(left, change{what: "no health check", do: func(ctx context.Context) error { return b.lbs.remove(ctx, lb.ID, "healthmonitor") }})
 	case want.monitor != nil && (lb.monitor == nil || !want.monitor.same(lb.monitor)):
-		left = append(left, change{"the health check", func(ctx context.Context) error {
+		left = append(left, change{what: "the health check", do: func(ctx context.Context) error {
 			return b.lbs.put(ctx, lb.ID, "healthMonitor", want.monitor, "healthmonitor")
 		}})
 	}
@@ -230,9 +231,9 @@ func (b balancers) partChanges(lb *lbView, want shape) []change {
 	}
 	switch {
 	case want.persistence == nil && has != "":
-		left = append(left, change{"no session persistence", func(ctx context.Context) error { return b.lbs.remove(ctx, lb.ID, "sessionpersistence") }})
+		left = append(left, change{what: "no session persistence", do: func(ctx context.Context) error { return b.lbs.remove(ctx, lb.ID, "sessionpersistence") }})
 	case want.persistence != nil && has != want.persistence.Type:
-		left = append(left, change{"session persistence", func(ctx context.Context) error {
+		left = append(left, change{what: "session persistence", do: func(ctx context.Context) error {
 			return b.lbs.put(ctx, lb.ID, "sessionPersistence", want.persistence, "sessionpersistence")
 		}})
 	}
@@ -286,13 +287,13 @@ func (b balancers) moves(lb *lbView, port int) []change {
 	}
 	var left []change
 	if len(fresh) > 0 {
-		left = append(left, change{"nodes on the new port", func(ctx context.Context) error {
+		left = append(left, change{what: "nodes on the new port", do: func(ctx context.Context) error {
 			_, err := b.lbs.addNodes(ctx, lb.ID, fresh)
 			return err
 		}})
 	}
 	for part := range slices.Chunk(stale, mostDeleted) {
-		left = append(left, change{"nodes on the old port go", func(ctx context.Context) error { return b.lbs.removeNodes(ctx, lb.ID, part) }})
+		left = append(left, change{what: "nodes on the old port go", do: func(ctx context.Context) error { return b.lbs.removeNodes(ctx, lb.ID, part) }})
 	}
 	return left
 }
