@@ -115,7 +115,7 @@ func serversOf(peers map[resource.Address]resource.Found, group string) []resour
 // group is live. That one of the live group has it is enough.
 func (d *routes) commit(ctx context.Context, s *switching) error {
 	now := time.Now().UTC()
-	note := resource.RouteCommit{Route: s.address, Live: s.spec.Live, Release: s.spec.Release, Serial: now.UnixMilli(), At: now}
+	note := resource.RouteCommit{Route: s.address, Live: s.spec.Live, Release: s.spec.Release, Bad: s.spec.Bad, Serial: now.UnixMilli(), At: now}
 	for _, peer := range s.call.Peers { // clocks differ from machine to machine
 		if before := peer.Facts.RouteCommit; before != nil && before.Route == s.address {
 			note.Serial = max(note.Serial, before.Serial+1)

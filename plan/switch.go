@@ -151,11 +151,21 @@ func (t *turn) route() *move {
 	a := resource.RouteOf(t.balancer)
 	want, _ := t.m.wants[a].Spec.(*resource.RouteSpec)
 	to, from := *want, *want
-	to.Live, to.Release = t.s.To, t.s.Release
+	to.Live, to.Release, to.Bad = t.s.To, t.s.Release, t.bad()
 	from.Live, from.Release = t.s.From, t.m.in.Decision.Intent.Releases[t.s.From]
 	found := t.m.in.Have.Records[a].Found
 	found.Mark, found.Spec, found.Observed = t.m.mark(a), &from, []string{"live"}
 	return &move{do: DoUpdate, item: resource.Item{Mark: found.Mark, Spec: &to, Have: &found, Changed: []string{"live"}}}
+}
+
+// bad lists the releases that are refused once this turn has been taken.
+func (t *turn) bad() []string {
+	intent := t.m.in.Decision.Intent
+	list := slices.DeleteFunc(slices.Clone(intent.Bad[t.balancer]), func(id string) bool { return id == t.s.Release })
+	if left := intent.Releases[t.s.From]; left != t.s.Release && left != "" && (t.s.Back || t.m.in.Command == "rollback") {
+		list = union(list, []string{left})
+	}
+	return list
 }
 
 // undo sets the members back to the group that is live, where a phase before the commit fails.

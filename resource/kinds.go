@@ -144,6 +144,7 @@ type RouteSpec struct {
 	Live         string     `json:"live,omitempty"`
 	Release      string     `json:"release,omitempty" plan:"memo"` // what the live group runs
 	Test         [][]string `json:"test,omitempty" plan:"memo"`    // commands that must succeed before the attachment
+	Bad          []string   `json:"bad,omitempty" plan:"memo"`     // releases that were switched or rolled back from
 	Watch        int        `json:"watch,omitempty" plan:"memo"`   // seconds
 	Probes       []Probe    `json:"probes,omitempty" plan:"memo"`
 }
