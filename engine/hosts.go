@@ -26,7 +26,7 @@ func (s *Session) openHosts() error {
 	if s.hosts != nil {
 		return nil
 	}
-	if url, ok := s.lookupEnv(paper.Variable); ok {
+	if url, _ := s.lookupEnv(paper.Variable); url != "" {
 		driver, err := paper.Open(paper.Options{URL: url, Dir: s.options.Dir, Environ: s.options.Environ, Keep: s.options.Keep, Probe: !s.options.NoProbe})
 		if err != nil {
 			return err
@@ -52,7 +52,7 @@ func (s *Session) openHosts() error {
 
 // images is who tells what an image is.
 func (s *Session) images() func(context.Context, template.ImageRequest) (template.Image, error) {
-	if _, ok := s.lookupEnv(paper.Variable); ok {
+	if url, _ := s.lookupEnv(paper.Variable); url != "" {
 		return paper.Image
 	}
 	return s.image

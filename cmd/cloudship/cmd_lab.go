@@ -6,10 +6,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/cloudship/cloudship/lab"
+	"github.com/cloudship/cloudship/resource"
 )
 
 func newLabCommand(t *terminal, _ *global) *cobra.Command {
@@ -51,7 +53,11 @@ func labUp(t *terminal, dir *string) *cobra.Command {
 				}
 			}
 			t.say("starting the lab in %s (%s)", *dir, o.Servers)
-			if err := lab.Up(cmd.Context(), *dir, o); err != nil {
+			err := lab.Up(cmd.Context(), *dir, o)
+			if err != nil && o.Listen != "" && strings.Contains(err.Error(), "address already in use") {
+				return resource.WithHint(err, "leave --listen away: the lab takes a port that is free")
+			}
+			if err != nil {
 				return err
 			}
 			t.say(`it serves; point the providers at it with: eval "$(cloudship lab env)"`)
