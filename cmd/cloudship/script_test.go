@@ -57,7 +57,7 @@ func setUp(env *testscript.Env) error {
 		"HOME": filepath.Join(env.WorkDir, "home"), "XDG_CONFIG_HOME": filepath.Join(env.WorkDir, "config"),
 		"XDG_CACHE_HOME": filepath.Join(env.WorkDir, "cache"), "CI": "true",
 		"DIGITALOCEAN_LIST_LAG": "100ms",
-		"CLOUDSHIP_PAPER": l.URL(lab.DigitalOcean), "CLOUDSHIP_PACE": "10ms", "CLOUDSHIP_NEW_KEY": "true", "CLOUDSHIP_AUTO_APPROVE": "true",
+		"CLOUDSHIP_PAPER":       l.URL(lab.DigitalOcean), "CLOUDSHIP_PACE": "10ms", "CLOUDSHIP_NEW_KEY": "true", "CLOUDSHIP_AUTO_APPROVE": "true",
 	} {
 		env.Setenv(name, value)
 	}
