@@ -39,14 +39,15 @@ type probing struct {
 type count struct{ sent, failed int }
 
 // startProbing gives the route's prober, and starts it where none runs. It is nil where there is
-// nothing to probe, or nobody wants it.
+// nothing to probe, or nobody wants it; nor on the way back, where the balancer still sends to the
+// group that went bad.
 func (d *routes) startProbing(ctx context.Context, s *switching) (*prober, error) {
 	if !d.options.Probe || len(s.spec.Probes) == 0 || s.balancer.Facts.PublicIP == "" {
 		return nil, nil
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if p := d.probing[s.address]; p != nil {
+	if p := d.probing[s.address]; p != nil || d.back[s.address] {
 		return p, nil
 	}
 	dial, err := d.dialBalancer(ctx, s)

@@ -20,6 +20,7 @@ type routes struct {
 	options Options
 	mu      sync.Mutex
 	probing map[resource.Address]*prober // from a switch's first phase to its end
+	back    map[resource.Address]bool    // routes on their way back to the group before
 }
 
 // put does one phase of a switch, or, without a phase, writes down which group is live.
@@ -136,6 +137,7 @@ func (d *routes) commit(ctx context.Context, s *switching) error {
 		return fmt.Errorf("no server takes note of the commit: %w", errors.Join(problems...))
 	}
 	if s.call.Phase == plan.PhaseCommit {
+		d.goesBack(s.address, false)
 		s.say("%s is live", s.spec.Live)
 	}
 	return nil
@@ -168,8 +170,19 @@ func (d *routes) note(ctx context.Context, s *switching, server resource.Found, 
 // does is its own affair by now.
 func (d *routes) undo(ctx context.Context, s *switching) error {
 	d.stopProbing(s.address)
+	d.goesBack(s.address, true)
 	if err := d.undrain(ctx, s, s.old); err != nil {
 		s.say("ending the drain of %s: %v", s.oldGroup, err)
 	}
 	return d.undrain(ctx, s, s.new)
+}
+
+// goesBack notes that a route is on its way back, or has arrived.
+func (d *routes) goesBack(route resource.Address, back bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.back == nil {
+		d.back = map[resource.Address]bool{}
+	}
+	d.back[route] = back
 }
