@@ -51,6 +51,7 @@ var only = map[string][]string{
 	"github.com/hashicorp/go-plugin": {"plugins"},
 	"google.golang.org/grpc":         {"plugins"},
 	"github.com/digitalocean/godo":   {"providers"},
+	"github.com/gophercloud/":        {"providers"},
 	"github.com/compose-spec/":       {"template"},
 	"github.com/spf13/cobra":         {"cmd"},
 	"github.com/vbauerster/mpb":      {"cmd"},

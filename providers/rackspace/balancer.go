@@ -50,7 +50,7 @@ func (b balancers) found(m resource.Mark, lb *lbView) resource.Found {
 	f := resource.Found{
 		Mark: m, Provider: b.alias, ID: strconv.Itoa(lb.ID), Created: lb.Created.Time, Spec: b.specOf(lb),
 		Observed: []string{"region", "listeners", "health_check", "sticky", "redirect_http", "idle_timeout", "options"},
-		Facts:    resource.Facts{Status: lb.Status, PublicIP: lb.address(), Extra: map[string]string{}},
+		Facts:    resource.Facts{Status: lb.Status, PublicIP: lb.address()},
 	}
 	f.Ready = lb.Status == "ACTIVE" && f.Facts.PublicIP != ""
 	switch since := time.Since(lb.Updated.Time); {

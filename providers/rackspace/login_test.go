@@ -10,6 +10,7 @@ import (
 )
 
 func TestLogin(t *testing.T) {
+	t.Parallel()
 	l := startCloud(t)
 	env := environment(l)
 	key, url := env["RACKSPACE_API_KEY"], env["RACKSPACE_AUTH_URL"]
@@ -38,6 +39,7 @@ func TestLogin(t *testing.T) {
 		{name: "nobody there", env: with(env, map[string]string{"RACKSPACE_AUTH_URL": "http://127.0.0.1:1/v2.0/"}), kind: resource.Unavailable, words: "refused"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			_, err := configure(t, test.env, test.values)
 			if resource.KindOf(err) != test.kind {
 				t.Fatalf("want %q, have %v", test.kind, err)
