@@ -1,6 +1,9 @@
 package rackspace_test
 
 import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/tls"
@@ -96,6 +99,11 @@ func keyPair(t *testing.T, address string) (chain, key string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return certificate(t, address, private)
+}
+
+func certificate(t *testing.T, address string, private crypto.Signer) (chain, key string) {
+	t.Helper()
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "www"}, NotAfter: time.Now().Add(time.Hour), IsCA: true,
 		BasicConstraintsValid: true, IPAddresses: []net.IP{net.ParseIP(address)}}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
@@ -200,6 +208,11 @@ func TestWishesThatCannotBeMet(t *testing.T) {
 		return spec
 	}
 	network := resource.Address{Block: "network", Name: "back"}
+	elliptic, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	curved, _ := certificate(t, "127.0.0.1", elliptic)
 	for _, test := range []struct {
 		name  string
 		spec  resource.Spec
@@ -229,6 +242,9 @@ func TestWishesThatCannotBeMet(t *testing.T) {
 		{"certificate that is none", lb(func(s *resource.LoadBalancerSpec) {
 			s.Listeners = []resource.Listener{{Name: "https", Protocol: "https", Port: 443, Certificate: &resource.Certificate{Chain: "?"}}}
 		}), "no certificate in PEM"},
+		{"certificate without RSA", lb(func(s *resource.LoadBalancerSpec) {
+			s.Listeners = []resource.Listener{{Name: "https", Protocol: "https", Port: 443, Certificate: &resource.Certificate{Chain: curved}}}
+		}), "RSA keys only"},
 		{"TLS to the servers", lb(func(s *resource.LoadBalancerSpec) { s.Listeners[0].TargetProtocol = "https" }), "cannot turn http into https"},
 		{"redirect to nothing", lb(func(s *resource.LoadBalancerSpec) { s.RedirectHTTP = true }), "nothing to redirect to"},
 		{"PROXY protocol", lb(func(s *resource.LoadBalancerSpec) { s.ProxyProtocol = true }), "X-Forwarded-For"},

@@ -2,6 +2,8 @@ package rackspace
 
 import (
 	"cmp"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 
 	"github.com/cloudship/cloudship/resource"
@@ -89,6 +91,8 @@ func checkListeners(a resource.Address, spec *resource.LoadBalancerSpec) error {
 			return unmet(a, "listeners", "give it from files: certificate { chain = file(...), private_key = var.key }", "listener %q: Rackspace keeps no certificates by name", l.Name)
 		case l.Certificate != nil && l.Certificate.Chain == "":
 			return unmet(a, "listeners", "", "listener %q: the chain holds no certificate in PEM", l.Name)
+		case l.Certificate != nil && !withRSA(l.Certificate.Chain):
+			return unmet(a, "listeners", "ask for a certificate with an RSA key", "listener %q: Rackspace's load balancers take certificates with RSA keys only", l.Name)
 		case l.TargetProtocol != behind(*l):
 			return unmet(a, "listeners", fmt.Sprintf("want target_protocol = %q", behind(*l)), "listener %q: Rackspace cannot turn %s into %s", l.Name, l.Protocol, l.TargetProtocol)
 		case l.Certificate != nil && secure == nil:
@@ -135,4 +139,15 @@ func checkBalancer(a resource.Address, spec *resource.LoadBalancerSpec) error {
 		}
 	}
 	return nil
+}
+
+// withRSA reports whether the first certificate of a chain has an RSA key, or cannot be read, which
+// the API will tell better.
+func withRSA(chain string) bool {
+	block, _ := pem.Decode([]byte(chain))
+	if block == nil {
+		return true
+	}
+	leaf, err := x509.ParseCertificate(block.Bytes)
+	return err != nil || leaf.PublicKeyAlgorithm == x509.RSA
 }
