@@ -139,7 +139,8 @@ func (p *leads) rotten(ctx context.Context) error {
 	return p.sees(ctx, "v6")
 }
 
-// rot makes the application rotten as soon as the release is seen live, through Redis.
+// rot makes the application rotten, through Redis, as soon as the release alone answers: then it is
+// live, and the old group is drained.
 func (p *leads) rot(ctx context.Context) (stop func(), err error) {
 	u, err := url.Parse(p.services.Redis)
 	if err != nil {
@@ -150,7 +151,7 @@ func (p *leads) rot(ctx context.Context) (stop func(), err error) {
 	watched := p.load.URL()
 	go func() {
 		defer close(done)
-		if version(ctx, watched, "rots") == nil {
+		if alone(ctx, watched, "rots") == nil {
 			_ = redis(ctx, u.Host, "SET rotten yes")
 		}
 	}()

@@ -12,23 +12,33 @@ import (
 	"github.com/cloudship/cloudship/resource"
 )
 
-// version waits until a URL is answered by a version.
-func version(ctx context.Context, url, want string) error {
+// alone waits until a URL is answered by one version alone: twenty times in a row. As long as the
+// group before is still among the members, its answers come in between.
+func alone(ctx context.Context, url, want string) error {
+	row := 0
 	return await(ctx, 10*time.Minute, func() error {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-		if err != nil {
-			return err
-		}
-		answer, err := http.DefaultClient.Do(request)
-		if err != nil {
-			return err
-		}
-		_ = answer.Body.Close()
-		if got := answer.Header.Get("X-Version"); got != want {
-			return fmt.Errorf("%s answers", got)
+		for row < 20 {
+			got, err := version(ctx, url)
+			if err != nil || got != want {
+				row = 0
+				return fmt.Errorf("%q answers: %w", got, err)
+			}
+			row++
 		}
 		return nil
 	})
+}
+
+func version(ctx context.Context, url string) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return "", err
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return "", err
+	}
+	return answer.Header.Get("X-Version"), answer.Body.Close()
 }
 
 // newestTag is the timestamp of the newest release's image.
