@@ -316,22 +316,3 @@ func (s *sources) find(path []string) Place {
 	}
 	return best
 }
-
-// raw is the text of what a path names, as written, from the file where find finds it.
-func (s *sources) raw(path []string) string {
-	text := ""
-	for _, f := range s.files {
-		for _, doc := range f.docs {
-			at, ok := content(doc), true
-			for _, name := range path {
-				if at, ok = step(at, name); !ok {
-					break
-				}
-			}
-			if at = content(at); ok && at != nil && at.Kind == yaml.ScalarNode {
-				text = at.Value
-			}
-		}
-	}
-	return text
-}

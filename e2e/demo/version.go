@@ -19,9 +19,12 @@ func alone(ctx context.Context, url, want string) error {
 	return await(ctx, 10*time.Minute, func() error {
 		for row < 20 {
 			got, err := version(ctx, url)
-			if err != nil || got != want {
+			if err == nil && got != want {
+				err = fmt.Errorf("%s answers", got)
+			}
+			if err != nil {
 				row = 0
-				return fmt.Errorf("%q answers: %w", got, err)
+				return err
 			}
 			row++
 		}

@@ -282,7 +282,7 @@ func (m members) read(ctx context.Context, q resource.Query, have resource.Found
 	}
 	a := aroundOf(q.Peers)
 	if len(a.servers) == 0 {
-		droplets, err := servers{m.Provider}.list(ctx, q)
+		droplets, err := servers(m).list(ctx, q)
 		if err != nil {
 			return have, err
 		}
