@@ -81,7 +81,7 @@ func (s *Session) Adopt(ctx context.Context, p *plan.Plan) error {
 	if err := s.openHosts(); err != nil {
 		return err
 	}
-	have, err := plan.Refresh(ctx, s.drivers(), s.Memory(), plan.RefreshOptions{Clouds: true, Hosts: true, Event: s.options.Event, Pace: s.options.Pace})
+	have, err := s.ask(ctx, s.Memory(), true, true)
 	if err != nil {
 		return err
 	}

@@ -110,6 +110,9 @@ func (s *Session) begin(ctx context.Context) error {
 	if s.lease != nil {
 		return nil
 	}
+	if s.options.LockWait > 0 {
+		defer s.busy("waiting for the lock")()
+	}
 	lease, err := state.Begin(ctx, s.store, state.Options{
 		Command: s.options.Command,
 		Redact:  s.options.Redactor.String,

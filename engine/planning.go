@@ -73,7 +73,7 @@ func (s *Session) Plan(ctx context.Context, r Request) (*plan.Plan, error) {
 	if err := s.openHosts(); err != nil {
 		return nil, err
 	}
-	have, err := plan.Refresh(ctx, s.drivers(), memory, plan.RefreshOptions{Clouds: !r.NoClouds, Hosts: !r.NoHosts, Event: s.options.Event, Pace: s.options.Pace})
+	have, err := s.ask(ctx, memory, !r.NoClouds, !r.NoHosts)
 	if err != nil {
 		return nil, err
 	}

@@ -51,6 +51,12 @@ type ServerStatus struct {
 // ErrNothing says that nothing was applied yet.
 var ErrNothing = resource.WithHint(fmt.Errorf("nothing of this stack is there yet"), "'cloudship apply' makes it")
 
+// ask finds out what there is.
+func (s *Session) ask(ctx context.Context, memory resource.Memory, clouds, hosts bool) (plan.Have, error) {
+	defer s.busy("asking clouds and servers")()
+	return plan.Refresh(ctx, s.drivers(), memory, plan.RefreshOptions{Clouds: clouds, Hosts: hosts, Event: s.options.Event, Pace: s.options.Pace})
+}
+
 // refresh asks clouds and hosts what there is, without planning.
 func (s *Session) refresh(ctx context.Context) (plan.Have, error) {
 	if s.id == "" {
@@ -68,7 +74,7 @@ func (s *Session) refresh(ctx context.Context) (plan.Have, error) {
 	if err := s.openHosts(); err != nil {
 		return plan.Have{}, err
 	}
-	return plan.Refresh(ctx, s.drivers(), s.Memory(), plan.RefreshOptions{Clouds: true, Hosts: true, Event: s.options.Event, Pace: s.options.Pace})
+	return s.ask(ctx, s.Memory(), true, true)
 }
 
 // Status asks clouds and hosts how the stack does.

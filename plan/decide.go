@@ -101,6 +101,9 @@ func (d *deciding) take(group string) {
 	}
 }
 
+// AsWritten, as a number in Flags.Scale, is what the template says.
+const AsWritten = -1
+
 func (d *deciding) scale() error {
 	templates := map[string]bool{}
 	for _, g := range d.Groups {
@@ -111,6 +114,10 @@ func (d *deciding) scale() error {
 			return fmt.Errorf("scale: no group runs template %q", template)
 		}
 		for service, n := range wish {
+			if n == AsWritten {
+				delete(d.out.Intent.Scale[template], service)
+				continue
+			}
 			if n < 0 {
 				return fmt.Errorf("scale %s: %s=%d: the number of replicas is 0 or more", template, service, n)
 			}
@@ -118,6 +125,9 @@ func (d *deciding) scale() error {
 				d.out.Intent.Scale[template] = map[string]int{}
 			}
 			d.out.Intent.Scale[template][service] = n
+		}
+		if len(d.out.Intent.Scale[template]) == 0 {
+			delete(d.out.Intent.Scale, template)
 		}
 	}
 	return nil

@@ -33,6 +33,7 @@ group. At a terminal the command has one too. Its exit code is that of cloudship
 	}
 	o.addVars(cmd.Flags())
 	cmd.SetFlagErrorFunc(beforeDash)
+	completes(cmd, t, g, &o.stackFlags, 0, serviceNames)
 	cmd.Flags().StringVar(&o.server, "server", "", "only this group (blue) or server (blue[0])")
 	cmd.Flags().IntVar(&o.number, "number", 0, "the container's number among its service's; the first that runs when left out")
 	cmd.Flags().StringVarP(&o.user, "user", "u", "", "who runs it in the container")

@@ -94,7 +94,7 @@ func labStatus(t *terminal, dir *string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return writeJSON(t.out, report)
+			return showValue(t, "lab", report)
 		},
 	}
 }
@@ -149,7 +149,7 @@ func labFaults(t *terminal, dir *string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return writeJSON(t.out, settings)
+			return showValue(t, "faults", settings)
 		},
 	}
 	cmd.Flags().BoolVar(&reset, "reset", false, "go back to what the lab was started with first")

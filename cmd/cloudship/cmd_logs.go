@@ -34,6 +34,7 @@ time. With --follow it goes on, also with containers that take the place of othe
 		RunE: func(cmd *cobra.Command, args []string) error { return runLogs(cmd.Context(), t, g, &o, args) },
 	}
 	o.addVars(cmd.Flags())
+	completes(cmd, t, g, &o.stackFlags, -1, serviceNames)
 	cmd.Flags().StringVar(&o.server, "server", "", "only this group (blue) or server (blue[0])")
 	cmd.Flags().StringVar(&o.since, "since", "", "lines since then: a time (2026-01-31T12:00:00Z), or so long ago (10m)")
 	cmd.Flags().StringVarP(&o.tail, "tail", "n", "200", "the last so many lines of each container, or all")

@@ -21,6 +21,7 @@ func newRunHookCommand(t *terminal, g *global) *cobra.Command {
 		},
 	}
 	f.addVars(cmd.Flags())
+	completes(cmd, t, g, &f, 0, serviceNames)
 	cmd.Flags().StringVar(&server, "server", "", "only this group (blue) or server (blue[0])")
 	return cmd
 }

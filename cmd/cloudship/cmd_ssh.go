@@ -38,6 +38,7 @@ authority that it names are kept in your cache folder, mode 0600.`,
 	}
 	o.addVars(cmd.Flags())
 	cmd.SetFlagErrorFunc(beforeDash)
+	completes(cmd, t, g, &o.stackFlags, 0, serverNames)
 	cmd.Flags().BoolVar(&o.print, "print", false, "print the command for your own ssh")
 	return cmd
 }

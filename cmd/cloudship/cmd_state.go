@@ -32,11 +32,13 @@ func newStateCommand(t *terminal, g *global) *cobra.Command {
 			return do(cmd, s, args)
 		}
 	}
+	show := &cobra.Command{Use: "show [ADDRESS]", Short: "Print what is remembered of a resource, or everything", Args: cobra.MaximumNArgs(1),
+		RunE: run("show", func(_ *cobra.Command, s *engine.Session, args []string) error { return showState(t, s.Memory(), args) })}
+	completes(show, t, g, &f, 0, addressNames)
 	cmd.AddCommand(
 		&cobra.Command{Use: "list", Short: "List the resources that are remembered", Args: cobra.NoArgs,
 			RunE: run("list", func(_ *cobra.Command, s *engine.Session, _ []string) error { return listState(t, s.Memory()) })},
-		&cobra.Command{Use: "show [ADDRESS]", Short: "Print what is remembered of a resource, or everything", Args: cobra.MaximumNArgs(1),
-			RunE: run("show", func(_ *cobra.Command, s *engine.Session, args []string) error { return showState(t, s.Memory(), args) })},
+		show,
 		&cobra.Command{Use: "history", Short: "Who did what, when; and whether the chain of snapshots holds", Args: cobra.NoArgs,
 			RunE: run("history", func(cmd *cobra.Command, s *engine.Session, _ []string) error { return historyOfState(cmd, t, s) })},
 		&cobra.Command{Use: "rebuild", Short: "Make a lost state anew from what bears this stack's marks, in clouds and on hosts", Args: cobra.NoArgs,

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/cloudship/cloudship/engine"
+	"github.com/cloudship/cloudship/plan"
 )
 
 func newDestroyCommand(t *terminal, g *global) *cobra.Command {
@@ -55,6 +56,7 @@ switches back by itself (exit 7).`,
 		},
 	}
 	o.add(cmd.Flags())
+	completes(cmd, t, g, &o.stackFlags, 0, balancerNames)
 	return cmd
 }
 
@@ -82,6 +84,7 @@ func newRollbackCommand(t *terminal, g *global) *cobra.Command {
 		},
 	}
 	o.add(cmd.Flags())
+	completes(cmd, t, g, &o.stackFlags, 0, balancerNames)
 	cmd.Flags().StringVar(&to, "to", "", "a release's id or tag, or last-good; the one that was live before when left out")
 	return cmd
 }
@@ -116,8 +119,10 @@ func newScaleCommand(t *terminal, g *global) *cobra.Command {
 	var o applyOptions
 	var name string
 	cmd := &cobra.Command{
-		Use:     "scale SERVICE=N...",
-		Short:   "Change how many containers of a service each server runs",
+		Use:   "scale SERVICE=N...",
+		Short: "Change how many containers of a service each server runs",
+		Long: `Change how many containers of a service each server runs, live or idle, whatever the template says; with
+SERVICE=default it is the template's number again. Nothing is released by the way.`,
 		Example: "  cloudship scale app=4",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -129,8 +134,13 @@ func newScaleCommand(t *terminal, g *global) *cobra.Command {
 			for _, a := range args {
 				service, number, ok := strings.Cut(a, "=")
 				n, err := strconv.Atoi(number)
-				if !ok || err != nil || n < 0 {
-					return &usageError{fmt.Errorf("%q: want SERVICE=N, as in app=4", a)}
+				if number == "default" {
+					n, err = plan.AsWritten, nil
+				} else if n < 0 {
+					err = strconv.ErrRange
+				}
+				if !ok || err != nil {
+					return &usageError{fmt.Errorf("%q: want SERVICE=N, as in app=4, or app=default", a)}
 				}
 				wanted[service] = n
 			}

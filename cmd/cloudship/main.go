@@ -29,6 +29,9 @@ func run() int {
 	t := newTerminal(os.Stdin, os.Stdout, os.Stderr)
 	ctx, stop := signals(t)
 	defer stop()
+	if saysJSON(os.Args[1:]) {
+		t.streams() // also for what is wrong with the command line itself
+	}
 	root := newRoot(t)
 	root.SetArgs(os.Args[1:])
 	cmd, err := root.ExecuteContextC(ctx)
@@ -37,6 +40,19 @@ func run() int {
 	}
 	t.close()
 	return t.exit(ctx, err)
+}
+
+// saysJSON reports whether a stream of objects is wanted, before the command line is understood.
+func saysJSON(args []string) bool {
+	for _, arg := range args {
+		switch arg {
+		case "--":
+			return false
+		case "--json":
+			return true
+		}
+	}
+	return false
 }
 
 // signals gives a context that ends at the first interrupt. A second one ends the process at once:

@@ -105,6 +105,7 @@ func fill(to, from string) error {
 //	held                        wait until a call to the cloud is held, as a rule of faults says
 //	free                        let it go on, and hold no other
 //	counts KIND=N...            want the cloud to hold so many
+//	objects                     want the output of the last program to be a stream of objects
 //	conceals TEXT               want a text in no file below the stack's folder, nor in the output
 //	                            of the last program
 var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
@@ -117,6 +118,7 @@ var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"free":     free,
 	"counts":   counts,
 	"conceals": conceals,
+	"objects":  objects,
 }
 
 func labOf(ts *testscript.TestScript) *lab.Lab { return ts.Value("lab").(*lab.Lab) }
@@ -293,4 +295,21 @@ func conceals(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		return err
 	}))
+}
+
+func objects(ts *testscript.TestScript, neg bool, args []string) {
+	usageOf(ts, len(args) == 0 && !neg, "objects")
+	for i, line := range strings.Split(strings.TrimSuffix(ts.ReadFile("stdout"), "\n"), "\n") {
+		var object struct {
+			Type    string `json:"type"`
+			Message string `json:"@message"`
+			UI      string `json:"ui"`
+		}
+		if err := json.Unmarshal([]byte(line), &object); err != nil {
+			ts.Fatalf("line %d is no object: %v: %s", i+1, err, line)
+		}
+		if object.Type == "" || i == 0 && (object.Type != "version" || object.UI == "") {
+			ts.Fatalf("line %d: want a type, and the version first: %s", i+1, line)
+		}
+	}
 }
