@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -73,6 +75,8 @@ func (r *rollout) before(ctx context.Context, order []string) error {
 		return nil
 	}
 	return r.once(ctx, func() error {
+		r.stand() // what runs by now is what hooks can be told of
+		defer func() { r.live = map[string][]replica{} }()
 		for _, name := range names {
 			for _, hook := range r.release.Services[name].HooksOn(template.OnReleaseBefore, "") {
 				if err := r.beforeHook(ctx, name, hook); err != nil {
@@ -103,11 +107,7 @@ func (r *rollout) ran(ctx context.Context, mark string) error {
 
 // oneOff runs a hook in a container of its own, made from its service.
 func (r *rollout) oneOff(ctx context.Context, name string, hook template.Hook) error {
-	v, err := r.view(ctx)
-	if err != nil {
-		return err
-	}
-	bound, err := r.release.Bind(name, v)
+	bound, err := r.bindEarly(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -135,6 +135,29 @@ func (r *rollout) oneOff(ctx context.Context, name string, hook template.Hook) e
 		service:   onceOnly(r.shared(revealed), hook, c),
 		container: fmt.Sprintf("%s-%s-%s-%s", r.release.Project, name, hook.Name, strings.TrimPrefix(r.id, "r-")),
 	})
+}
+
+// bindEarly resolves a service's late references where not all of its peers may be there yet: files
+// that name one which is not are left out.
+func (r *rollout) bindEarly(ctx context.Context, name string) (template.Service, error) {
+	v, err := r.view(ctx)
+	if err != nil {
+		return template.Service{}, err
+	}
+	early := *r.release
+	early.Services = maps.Clone(r.release.Services)
+	s := early.Services[name]
+	for _, file := range s.Files {
+		alone := s
+		alone.Environment, alone.Files = nil, []template.File{file}
+		early.Services[name] = alone
+		var missing *template.MissingError
+		if _, err := early.Bind(name, v); errors.As(err, &missing) {
+			s.Files = slices.DeleteFunc(slices.Clone(s.Files), func(f template.File) bool { return f.Path == file.Path })
+		}
+	}
+	early.Services[name] = s
+	return early.Bind(name, v)
 }
 
 // onceOnly is a service as it runs a command to its end: reachable by nobody, checked by nobody.

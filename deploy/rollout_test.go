@@ -455,3 +455,22 @@ func TestFailureActions(t *testing.T) {
 		w.runs("app", "v1", 3)
 	})
 }
+
+func TestWhatRunsOncePerReleaseKnowsWhatRuns(t *testing.T) {
+	w := newWorld(t)
+	release := render(t, shop, map[string]string{"VERSION": "v1"})
+	r := &rollout{engine: w.engine(), folder: folder{host: w, root: w.root}, release: release, hostIP: "10.0.0.1"}
+	early, err := r.bindEarly(t.Context(), "proxy")
+	if err != nil || len(early.Files) != 0 {
+		t.Errorf("before anything runs it has the files %v, %v", early.Files, err)
+	}
+	w.rolled(target{release: release})
+	if err := r.prepare(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.stand()
+	early, err = r.bindEarly(t.Context(), "proxy")
+	if err != nil || len(early.Files) != 1 || !strings.Contains(string(early.Files[0].Content), addressOf(w.of("app")[0])) {
+		t.Errorf("its files are %v, %v", early.Files, err)
+	}
+}
