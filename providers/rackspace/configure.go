@@ -164,9 +164,9 @@ func (p *Provider) chooseRegion(region, alias string) (string, error) {
 
 // service makes a client for one of the catalogue's services in the provider's region.
 func (p *Provider) service(client *gophercloud.ProviderClient, catalog *tokens.ServiceCatalog, places *places, kind, name string) (*gophercloud.ServiceClient, error) {
-	at, err := openstack.V2EndpointURL(catalog, gophercloud.EndpointOpts{Type: kind, Name: name, Region: p.region, Availability: gophercloud.AvailabilityPublic})
-	if err != nil {
-		return nil, &resource.Error{Kind: resource.Unauthorized, Op: "log in to Rackspace", Cause: err, Message: fmt.Sprintf("the account has no service %s in %s", name, p.region)}
+	at := publicURL(catalog, kind, name, p.region)
+	if at == "" {
+		return nil, &resource.Error{Kind: resource.Unauthorized, Op: "log in to Rackspace", Message: fmt.Sprintf("the account has no service %s in %s", name, p.region)}
 	}
 	base, err := endpoint(at, "the catalogue's URL of "+name)
 	if err != nil {
@@ -174,4 +174,20 @@ func (p *Provider) service(client *gophercloud.ProviderClient, catalog *tokens.S
 	}
 	places.add(base)
 	return &gophercloud.ServiceClient{ProviderClient: client, Endpoint: gophercloud.NormalizeURL(at), Type: kind}, nil
+}
+
+// publicURL is where a service answers in a region, by the catalogue of a login; empty where the
+// account does not have it. Two services share a type, so the name counts as well.
+func publicURL(catalog *tokens.ServiceCatalog, kind, name, region string) string {
+	for _, service := range catalog.Entries {
+		if service.Type != kind || service.Name != name {
+			continue
+		}
+		for _, e := range service.Endpoints {
+			if strings.EqualFold(e.Region, region) {
+				return e.PublicURL
+			}
+		}
+	}
+	return ""
 }

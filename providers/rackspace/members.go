@@ -360,7 +360,7 @@ func (m members) read(ctx context.Context, q resource.Query, have resource.Found
 	}
 	around := aroundOf(q.Peers)
 	if len(around) == 0 {
-		list, err := servers{m.Provider}.list(ctx)
+		list, err := servers(m).list(ctx)
 		if err != nil {
 			return have, err
 		}
