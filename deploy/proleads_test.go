@@ -186,3 +186,43 @@ func TestP29CredentialsGoWithThePullAlone(t *testing.T) {
 		t.Errorf("left on the server: %v", have)
 	}
 }
+
+const marking = `
+name: shop
+services:
+  app:
+    image: app
+    environment: { VERSION: "${VERSION}" }
+    healthcheck: { test: [CMD, ask] }
+    x-cloudship:
+      hooks:
+        - { on: "release:before", where: host, run: "echo migrated >> MARKS" }
+        - { on: create, where: host, run: "echo created >> MARKS" }
+        - { on: start, where: host, run: "echo started at $$HOST >> MARKS", args: { HOST: "{{ app | host_ip }}" } }
+        - { on: stop, where: host, run: "echo stopped >> MARKS" }
+  proxy:
+    image: proxy
+    depends_on: [app]
+    healthcheck: { test: [CMD, ask] }
+    x-cloudship:
+      hooks:
+        - { on: "start:app", where: host, run: "echo told >> MARKS" }
+`
+
+// Hooks leave their marks at their events, in the order of a rollout.
+func TestP9HooksRunInTheOrderOfTheirEvents(t *testing.T) {
+	w := newWorld(t)
+	marks := filepath.Join(t.TempDir(), "marks")
+	compose := strings.ReplaceAll(marking, "MARKS", marks)
+	for _, version := range []string{"v1", "v2"} {
+		w.rolled(target{release: render(t, compose, map[string]string{"VERSION": version})})
+	}
+	b, err := os.ReadFile(marks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := "migrated\ncreated\nstarted at 10.0.0.1\ntold\n"
+	if want := first + first + "stopped\n"; string(b) != want {
+		t.Errorf("they ran as\n%s\nwant\n%s", b, want)
+	}
+}
