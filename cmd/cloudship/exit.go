@@ -74,7 +74,12 @@ func (e *usageError) Unwrap() error { return e.err }
 // interruptedError is why a context ended: a signal.
 type interruptedError struct{ signal os.Signal }
 
-func (e *interruptedError) Error() string { return "interrupted (" + e.signal.String() + ")" }
+func (e *interruptedError) Error() string {
+	if e.signal == os.Interrupt {
+		return "interrupted"
+	}
+	return "ended by a signal: " + e.signal.String()
+}
 
 func (e *interruptedError) code() int {
 	if s, ok := e.signal.(syscall.Signal); ok {
