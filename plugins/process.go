@@ -92,7 +92,7 @@ func launch(ctx context.Context, s Source) (*process, error) {
 
 // connect starts the command with a lifeline and a folder for its socket.
 func connect(cmd *exec.Cmd, config *plugin.ClientConfig) (_ *process, err error) {
-	dir, err := os.MkdirTemp("", "cloudship-plugin-")
+	dir, err := os.MkdirTemp(socketRoot(os.TempDir()), "cloudship-plugin-")
 	if err != nil {
 		return nil, err
 	}
@@ -126,6 +126,19 @@ func connect(cmd *exec.Cmd, config *plugin.ClientConfig) (_ *process, err error)
 	}
 	p.rpc = raw.(pluginpb.ProviderClient)
 	return p, os.RemoveAll(dir)
+}
+
+// socketMost is how long the path of a folder for a socket may be: the whole path must fit into the
+// 108 bytes that the kernel has for it.
+const socketMost = 60
+
+// socketRoot is where the folder for a plugin's socket is made: the temporary folder, unless its
+// path is too long for a socket.
+func socketRoot(temporary string) string {
+	if len(temporary) > socketMost {
+		return "/tmp"
+	}
+	return temporary
 }
 
 // command is the plugin's command line with its environment, which holds nothing but what every
