@@ -88,7 +88,7 @@ func or(a, b string) string {
 }
 
 func (s *Session) openCloud(ctx context.Context, p providerConfig) (*cloud, error) {
-	source, err := s.source4(p.plugin)
+	source, err := s.plugin(p.plugin)
 	if err != nil {
 		return nil, err
 	}
@@ -112,8 +112,8 @@ func (s *Session) openCloud(ctx context.Context, p providerConfig) (*cloud, erro
 	return &cloud{client: client, schema: schema, config: p.config}, nil
 }
 
-// source4 finds the plugin of a name: built in, or an executable on the plugin path.
-func (s *Session) source4(name string) (plugins.Source, error) {
+// plugin finds the plugin of a name: built in, or an executable on the plugin path.
+func (s *Session) plugin(name string) (plugins.Source, error) {
 	source := plugins.Source{Name: name, LookupEnv: s.lookupEnv, Stderr: s.options.Stderr}
 	if _, ok := s.options.BuiltIn[name]; ok {
 		return source, nil

@@ -120,7 +120,7 @@ func (d *doctor) pluginPath() {
 func (d *doctor) credentials(ctx context.Context) {
 	s := &Session{options: d.options, clouds: map[string]*cloud{}}
 	for _, name := range d.options.BuiltIn.Names() {
-		source, err := s.source4(name)
+		source, err := s.plugin(name)
 		if err != nil {
 			d.fault("provider "+name, err)
 			continue

@@ -52,16 +52,3 @@ func (s *Session) Explain(err error) error {
 	}
 	return &DiagnosticsError{Stack: s.stack, Diagnostics: hcl.Diagnostics{d}, err: err}
 }
-
-// PreflightError is what must be put right before anything is done: all of it. It is ErrPreflight.
-type PreflightError struct {
-	Problems []error
-}
-
-func (e *PreflightError) Error() string { return errors.Join(e.Problems...).Error() }
-
-// Is makes it an ErrPreflight.
-func (e *PreflightError) Is(target error) bool { return target == ErrPreflight }
-
-// Unwrap gives the problems one by one.
-func (e *PreflightError) Unwrap() []error { return e.Problems }

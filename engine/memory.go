@@ -59,9 +59,6 @@ func (s *Session) serial() int64 {
 	return int64(s.head.Snapshot.Serial)
 }
 
-// ErrPreflight says that something must be put right before anything is done.
-var ErrPreflight = errors.New("preflight")
-
 // needKey loads the stack's sealing key, or makes it for a stack that exists nowhere yet.
 func (s *Session) needKey(ctx context.Context) error {
 	if s.key != nil {

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/cloudship/cloudship/engine"
 	"github.com/cloudship/cloudship/plan"
+	"github.com/cloudship/cloudship/resource"
 )
 
 type planOptions struct {
@@ -98,7 +101,11 @@ func savePlan(s *engine.Session, p *plan.Plan, path string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(path, s.Redactor().Bytes(b), 0o600); err != nil {
+	if !bytes.Equal(b, s.Redactor().Bytes(b)) {
+		return resource.WithHint(errors.New("save the plan: a secret's value stands in it, since it is also an ordinary word or number of the stack"),
+			"give the secret another value, or apply without saving the plan")
+	}
+	if err := os.WriteFile(path, b, 0o600); err != nil {
 		return fmt.Errorf("save the plan: %w", err)
 	}
 	return nil

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -123,12 +124,14 @@ func (t *terminal) print(format string, args ...any) {
 	_, _ = fmt.Fprintf(t.out, format, args...)
 }
 
-// write lets print write what was asked for, in one piece.
+// write writes what was asked for in one piece, so that no secret is parted.
 func (t *terminal) write(print func(io.Writer)) {
+	var text bytes.Buffer
+	print(&text)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.wipe()
-	print(t.out)
+	_, _ = t.out.Write(text.Bytes())
 }
 
 // table writes rows of columns that are parted by tabs.
