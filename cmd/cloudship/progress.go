@@ -33,7 +33,6 @@ type work struct {
 	text  string // the newest that it said
 	since time.Time
 	told  time.Time // when something was last printed of it
-	quiet bool      // it has no line of its own when it begins and ends
 }
 
 func newProgress(t *terminal, verbose bool) *progress {
@@ -101,10 +100,10 @@ func (p *progress) still(w work, now time.Time) {
 }
 
 // begin notes that something runs, and gives what ends it.
-func (p *progress) begin(name string, quiet bool) {
+func (p *progress) begin(name string) {
 	p.mu.Lock()
 	now := time.Now()
-	p.running[name] = &work{name: name, since: now, told: now, quiet: quiet}
+	p.running[name] = &work{name: name, since: now, told: now}
 	p.mu.Unlock()
 	p.t.show(name, now)
 }
@@ -118,7 +117,7 @@ func (p *progress) end(name string) {
 
 // busy is for what takes time and is no step of a plan: it is seen only when it takes long.
 func (p *progress) busy(name string) func() {
-	p.begin(name, true)
+	p.begin(name)
 	return func() { p.end(name) }
 }
 
@@ -159,7 +158,7 @@ func (p *progress) event(e plan.Event) {
 	what = or(what, e.Provider)
 	switch e.What {
 	case plan.Started:
-		p.begin(what, false)
+		p.begin(what)
 	case plan.Done, plan.Failed, plan.Skipped:
 		p.end(what)
 	default:
