@@ -155,6 +155,9 @@ func (r *rollout) remind(ctx context.Context, name string) error {
 			return err
 		}
 	}
+	if err := r.hear(ctx, name); err != nil {
+		return err
+	}
 	return r.tell(ctx, name)
 }
 

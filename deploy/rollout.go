@@ -188,6 +188,11 @@ func (r *rollout) service(ctx context.Context, name string) error {
 	if err := r.renew(ctx, name, bound, config, want, kept); err != nil {
 		return err
 	}
+	if r.news[name].created > 0 {
+		if err := r.hear(ctx, name); err != nil {
+			return err
+		}
+	}
 	return r.tell(ctx, name)
 }
 
@@ -209,7 +214,8 @@ func (r *rollout) of(name string) []container.InspectResponse {
 	return list
 }
 
-// keep makes sure that kept containers run, and refreshes their rendered files.
+// keep makes sure that kept containers run, refreshes their rendered files, and tells them of others
+// before they must be healthy: a proxy may be so only by what it is told.
 func (r *rollout) keep(ctx context.Context, name string, bound template.Service, config string, kept map[int]container.InspectResponse) error {
 	if len(kept) == 0 {
 		return nil
@@ -217,15 +223,20 @@ func (r *rollout) keep(ctx context.Context, name string, bound template.Service,
 	if err := r.refresh(ctx, name, bound, config); err != nil {
 		return err
 	}
-	for _, n := range slices.Sorted(maps.Keys(kept)) {
-		c := kept[n]
-		if err := r.wake(ctx, name, bound, c); err != nil {
+	numbers := slices.Sorted(maps.Keys(kept))
+	for _, n := range numbers {
+		if err := r.wake(ctx, name, bound, kept[n]); err != nil {
 			return err
 		}
-		if err := r.healthy(ctx, name, bound, c.ID, c.RestartCount); err != nil {
+		r.live[name] = append(r.live[name], replica{kept[n].ID, n, config})
+	}
+	if err := r.hear(ctx, name); err != nil {
+		return err
+	}
+	for _, n := range numbers {
+		if err := r.healthy(ctx, name, bound, kept[n].ID, kept[n].RestartCount); err != nil {
 			return err
 		}
-		r.live[name] = append(r.live[name], replica{c.ID, n, config})
 	}
 	return nil
 }

@@ -22,13 +22,19 @@ func (r *rollout) ownHooks(ctx context.Context, name, id, what string) error {
 	return nil
 }
 
-// tell runs hooks on what happened to others in this rollout, once a service stands: it hears of
-// those before it, and those before it hear of it.
-func (r *rollout) tell(ctx context.Context, name string) error {
+// hear runs a service's hooks on what happened to those before it in this rollout.
+func (r *rollout) hear(ctx context.Context, name string) error {
 	for _, other := range r.stood {
 		if err := r.tellOf(ctx, name, other); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// tell runs the hooks of those that stand on what happened to a service that stands now.
+func (r *rollout) tell(ctx context.Context, name string) error {
+	for _, other := range r.stood {
 		if err := r.tellOf(ctx, other, name); err != nil {
 			return err
 		}

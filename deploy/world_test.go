@@ -236,6 +236,12 @@ func (w *world) inspect(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.State.Health != nil && c.Config.Labels[composeService] == "proxy" {
+		c.State.Health.Status = container.Starting // and never healthy while it sends to nobody
+		if len(c.upstreams) == 0 || w.serves() == nil {
+			c.State.Health.Status = container.Healthy
+		}
+	}
 	return c.InspectResponse, nil
 }
 
