@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
@@ -250,6 +251,52 @@ func (v *voyage) containers(server string) []container {
 		}
 		list = append(list, c)
 	}
+}
+
+// deleteDroplet deletes a server of a group as somebody else would: in the cloud, past the program.
+func (v *voyage) deleteDroplet(group string) {
+	v.t.Helper()
+	env := map[string]string{}
+	for _, pair := range v.Env {
+		name, value, _ := strings.Cut(pair, "=")
+		env[name] = value
+	}
+	call := func(method, path string, into any) {
+		v.t.Helper()
+		request, err := http.NewRequestWithContext(v.ctx, method, env["DIGITALOCEAN_API_URL"]+path, nil)
+		if err != nil {
+			v.t.Fatal(err)
+		}
+		request.Header.Set("Authorization", "Bearer "+env["DIGITALOCEAN_TOKEN"])
+		answer, err := http.DefaultClient.Do(request)
+		if err != nil {
+			v.t.Fatal(err)
+		}
+		defer func() { _ = answer.Body.Close() }()
+		if answer.StatusCode >= 300 {
+			v.t.Fatalf("%s %s: %s", method, path, answer.Status)
+		}
+		if into != nil {
+			if err := json.NewDecoder(answer.Body).Decode(into); err != nil {
+				v.t.Fatal(err)
+			}
+		}
+	}
+	var list struct {
+		Droplets []struct {
+			ID   int
+			Name string
+			Tags []string
+		}
+	}
+	call(http.MethodGet, "/v2/droplets?per_page=200", &list)
+	for _, d := range list.Droplets {
+		if strings.HasPrefix(d.Name, group+"-0.") {
+			call(http.MethodDelete, fmt.Sprintf("/v2/droplets/%d", d.ID), nil)
+			return
+		}
+	}
+	v.t.Fatalf("there is no droplet of group %s: %v", group, list.Droplets)
 }
 
 // end destroys the stack, looks for the secret, and removes the folder.
