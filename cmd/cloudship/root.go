@@ -31,15 +31,22 @@ Start with 'cloudship init', or try it with no account at all: 'cloudship lab up
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.PersistentFlags().StringVarP(&g.dir, "dir", "C", ".", "the stack's folder")
 	root.PersistentFlags().BoolVar(&g.json, "json", false, "print a stream of JSON objects, one a line")
-	root.AddCommand(
-		newInitCommand(t, g), newValidateCommand(t, g), newFmtCommand(t, g),
-		newPlanCommand(t, g), newApplyCommand(t, g), newDestroyCommand(t, g),
-		newSwitchCommand(t, g), newRollbackCommand(t, g), newScaleCommand(t, g),
-		newStatusCommand(t, g), newLogsCommand(t, g), newStatsCommand(t, g), newExecCommand(t, g), newSSHCommand(t, g), newRunHookCommand(t, g),
-		newReleasesCommand(t, g), newStateCommand(t, g), newOutputCommand(t, g), newLabCommand(t, g), newPluginCommand(t, g),
-		newTemplateCommand(t, g), newBuildCommand(t, g), newDoctorCommand(t, g), newDocsCommand(t),
-		newVersionCommand(t, g),
-	)
+	group := func(id, title string, commands ...*cobra.Command) {
+		root.AddGroup(&cobra.Group{ID: id, Title: title})
+		for _, c := range commands {
+			c.GroupID = id
+		}
+		root.AddCommand(commands...)
+	}
+	group("begin", "To begin:", newInitCommand(t, g), newLabCommand(t, g), newDoctorCommand(t, g))
+	group("change", "To change what runs:",
+		newPlanCommand(t, g), newApplyCommand(t, g), newSwitchCommand(t, g), newRollbackCommand(t, g), newScaleCommand(t, g), newDestroyCommand(t, g))
+	group("look", "To look at what runs:",
+		newStatusCommand(t, g), newReleasesCommand(t, g), newLogsCommand(t, g), newStatsCommand(t, g), newOutputCommand(t, g), newStateCommand(t, g))
+	group("reach", "To reach into it:", newExecCommand(t, g), newSSHCommand(t, g), newRunHookCommand(t, g))
+	group("write", "To write and check files:",
+		newValidateCommand(t, g), newFmtCommand(t, g), newTemplateCommand(t, g), newBuildCommand(t, g), newPluginCommand(t, g))
+	root.AddCommand(newDocsCommand(t), newVersionCommand(t, g))
 	usage(root)
 	return root
 }
