@@ -129,7 +129,7 @@ func TestQuickstart(t *testing.T) {
 			t.Errorf("exit %d, want 7", out.Code)
 		}
 		v.serves(url, "v2")
-		v.ship(1, "apply", "-y", "--switch", "--var", "version=rots")
+		v.ship(9, "apply", "-y", "--switch", "--var", "version=rots")
 		v.ship(0, "apply", "-y", "--var", "version=v2")
 		v.settled("--var", "version=v2")
 	})
