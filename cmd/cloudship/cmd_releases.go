@@ -44,7 +44,17 @@ func newReleasesCommand(t *terminal, g *global) *cobra.Command {
 func printReleases(row func(format string, args ...any), m resource.Memory) {
 	list := slices.SortedFunc(maps.Values(m.Releases), func(a, b resource.ReleaseEntry) int { return b.Made.Compare(a.Made) })
 	for _, r := range list {
-		row("%s\t%s\t%s\t%s\t%s\t%s", r.ID, r.Template, r.Made.Local().Format(time.DateTime), r.Actor, r.Commit, strings.Join(where(m, r.ID), ", "))
+		words := []string{r.ID, r.Template, r.Made.Local().Format(time.DateTime), r.Actor}
+		if r.Commit != "" {
+			words = append(words, "commit "+r.Commit)
+		}
+		if len(r.Tags) > 0 {
+			words = append(words, "tags "+strings.Join(r.Tags, ", "))
+		}
+		if groups := where(m, r.ID); len(groups) > 0 {
+			words = append(words, strings.Join(groups, ", "))
+		}
+		row("%s", strings.Join(words, "  "))
 		for _, service := range slices.Sorted(maps.Keys(r.Images)) {
 			row("  %s: %s", service, r.Images[service])
 		}
