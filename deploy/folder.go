@@ -85,7 +85,8 @@ type rollingFile struct {
 // finds it.
 type keptFile struct {
 	Entry resource.ReleaseEntry `json:"entry"`
-	Used  time.Time             `json:"used"` // when it was last deployed here
+	Used  time.Time             `json:"used"`         // when it was last deployed here
+	Up    bool                  `json:"up,omitempty"` // it has come up here
 }
 
 // rolling gives the rollout that has not ended, or nil.

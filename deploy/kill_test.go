@@ -69,14 +69,13 @@ func (v voyage) killed(t *testing.T, at int, after bool, next *target) bool {
 	if v.serves {
 		w.check = w.serves
 	}
-	w.changes, w.killAt, w.after = nil, at, after
+	w.arm(at, after)
 	var told said
 	_ = w.roll(t.Context(), *v.to, &told)
-	if !w.dead {
+	died, dead := w.revive()
+	if !dead {
 		return false
 	}
-	died := w.changes[len(w.changes)-1]
-	w.dead, w.killAt = false, 0
 
 	to := *next
 	err := w.roll(t.Context(), to, &told)
@@ -99,12 +98,14 @@ func (v voyage) killed(t *testing.T, at int, after bool, next *target) bool {
 	if why := w.condition(); why != "" && !(version == "v1" && strings.Contains(why, "cut short")) {
 		t.Errorf("out of order: %s", why)
 	}
+	w.mu.Lock()
 	if len(w.networks) != 1 {
 		t.Errorf("networks: %v", w.networks)
 	}
 	for _, err := range w.broken {
 		t.Error(err)
 	}
+	w.mu.Unlock()
 	if t.Failed() {
 		t.Logf("killed at change %d (%s), after: %v, next %s x %d\n%s", at, died, after, version, n, strings.Join(told.lines, "\n"))
 	}

@@ -20,17 +20,36 @@ import (
 	"github.com/cloudship/cloudship/template"
 )
 
+// keep keeps a release on the server. One that has come up once stays so.
+func (f folder) keep(ctx context.Context, entry resource.ReleaseEntry, up bool) error {
+	var before keptFile
+	if _, err := f.read(ctx, &before, "releases", entry.ID+".json"); err != nil {
+		return err
+	}
+	return f.write(ctx, keptFile{Entry: entry, Used: time.Now().UTC(), Up: up || before.Up}, "releases", entry.ID+".json")
+}
+
 // prune forgets the releases beyond those to be kept, with the images that only they used, and the
-// files of containers that are no more.
+// files of containers that are no more. Of those that never came up, only the newest is kept: they
+// do not drive out what can be gone back to.
 func (d *releases) prune(ctx context.Context, e *engine, f folder, current string, say func(string)) error {
 	kept, err := d.kept(ctx, f)
 	if err != nil {
 		return err
 	}
 	needed, gone := map[string]bool{}, map[string]bool{}
-	for i, k := range kept {
+	up, bad := 0, 0 // of each kind, those that are newer
+	for _, k := range kept {
 		images := imagesOf(k.Entry.Document)
-		if i < d.options.keep() || k.Entry.ID == current {
+		stays := k.Entry.ID == current
+		if k.Up {
+			stays = stays || up < d.options.keep()
+			up++
+		} else {
+			stays = stays || bad < 1
+			bad++
+		}
+		if stays {
 			for _, name := range images {
 				needed[name] = true
 			}

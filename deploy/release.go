@@ -53,7 +53,7 @@ func (d *releases) put(ctx context.Context, c resource.Call, item resource.Item,
 		return nil, err
 	}
 	f := d.hosts.folder(host)
-	if err := f.write(ctx, keptFile{entry, time.Now().UTC()}, "releases", spec.Release+".json"); err != nil {
+	if err := f.keep(ctx, entry, false); err != nil {
 		return nil, err
 	}
 	r := &rollout{
@@ -69,6 +69,9 @@ func (d *releases) put(ctx context.Context, c resource.Call, item resource.Item,
 		return found, err
 	}
 	if err := r.record(ctx, currentFile{Mark: item.Mark, Template: spec.Template, Release: spec.Release, Scale: spec.Scale}); err != nil {
+		return nil, err
+	}
+	if err := f.keep(ctx, entry, true); err != nil {
 		return nil, err
 	}
 	if err := d.prune(ctx, e, f, spec.Release, say); err != nil {

@@ -91,7 +91,7 @@ func (w *world) roll(ctx context.Context, to target, told *said) error {
 	}
 	f := folder{host: w, root: w.root}
 	entry := resource.ReleaseEntry{ID: id, Template: "shop", Document: document}
-	if err := f.write(ctx, keptFile{entry, time.Now().UTC()}, "releases", id+".json"); err != nil {
+	if err := f.keep(ctx, entry, false); err != nil {
 		return err
 	}
 	images := map[string]string{}
@@ -108,6 +108,9 @@ func (w *world) roll(ctx context.Context, to target, told *said) error {
 		return err
 	}
 	if err := r.record(ctx, currentFile{Template: "shop", Release: id, Scale: to.scale}); err != nil {
+		return err
+	}
+	if err := f.keep(ctx, entry, true); err != nil {
 		return err
 	}
 	return d.prune(ctx, e, f, id, told.say)
@@ -236,9 +239,9 @@ func TestRolloutOfWhatIsThereTouchesNothing(t *testing.T) {
 	w := newWorld(t)
 	to := target{release: render(t, shop, map[string]string{"VERSION": "v1"})}
 	w.rolled(to)
-	w.changes = nil
+	w.arm(0, false)
 	w.rolled(to)
-	for _, change := range w.changes {
+	for _, change := range w.changed() {
 		if !strings.HasPrefix(change, "write ") { // what is noted of releases
 			t.Errorf("it did: %s", change)
 		}
@@ -472,5 +475,33 @@ func TestWhatRunsOncePerReleaseKnowsWhatRuns(t *testing.T) {
 	early, err = r.bindEarly(t.Context(), "proxy")
 	if err != nil || len(early.Files) != 1 || !strings.Contains(string(early.Files[0].Content), addressOf(w.of("app")[0])) {
 		t.Errorf("its files are %v, %v", early.Files, err)
+	}
+}
+
+func TestBadReleasesDoNotDriveOutGoodOnes(t *testing.T) {
+	w := newWorld(t)
+	for n := range 7 {
+		w.rolled(target{release: render(t, shop, map[string]string{"VERSION": fmt.Sprint("v", n)})})
+	}
+	for n := range 3 {
+		var told said
+		bad := strings.ReplaceAll(shop, "retries: 1", fmt.Sprint("retries: ", n+1))
+		if err := w.roll(t.Context(), target{release: render(t, bad, map[string]string{"VERSION": "broken"})}, &told); err == nil {
+			t.Fatal("a bad release came up")
+		}
+	}
+	w.rolled(target{release: render(t, shop, map[string]string{"VERSION": "v6"})})
+	kept, err := (&releases{}).kept(t.Context(), folder{host: w, root: w.root})
+	if err != nil {
+		t.Fatal(err)
+	}
+	up := 0
+	for _, k := range kept {
+		if k.Up {
+			up++
+		}
+	}
+	if up != 5 || len(kept) != 6 {
+		t.Errorf("%d releases are kept, %d of which came up; want 6 and 5", len(kept), up)
 	}
 }

@@ -52,6 +52,31 @@ type world struct {
 	broken     []error      // what it said
 }
 
+// arm has the client die at a change, counted from now.
+func (w *world) arm(at int, after bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.changes, w.killAt, w.after = nil, at, after
+}
+
+// revive lets the client live on, and tells at which change it died.
+func (w *world) revive() (died string, dead bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if dead = w.dead; dead {
+		died = w.changes[len(w.changes)-1]
+	}
+	w.dead, w.killAt = false, 0
+	return died, dead
+}
+
+// changed lists what was changed since the last arm.
+func (w *world) changed() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.changes)
+}
+
 type fakeContainer struct {
 	container.InspectResponse
 	networking map[string]*network.EndpointSettings

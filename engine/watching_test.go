@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,22 +31,32 @@ func TestP17LinesOfSeveralServersComeInTheOrderOfTheirTime(t *testing.T) {
 func TestFollowedLinesAreHeldBackForAMoment(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lines := make(chan deploy.LogLine)
+		var mu sync.Mutex
 		var got []string
+		passed := func() []string {
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.Clone(got)
+		}
 		done := make(chan struct{})
 		go func() {
-			inOrder(lines, logWindow, func(l deploy.LogLine) { got = append(got, l.Text) })
+			inOrder(lines, logWindow, func(l deploy.LogLine) {
+				mu.Lock()
+				defer mu.Unlock()
+				got = append(got, l.Text)
+			})
 			close(done)
 		}()
 		lines <- line(2, "b")
 		lines <- line(1, "a")
 		<-time.After(logWindow / 8)
 		synctest.Wait()
-		if len(got) != 0 {
+		if got := passed(); len(got) != 0 {
 			t.Fatalf("passed on at once: %q", got)
 		}
 		<-time.After(2 * logWindow)
 		synctest.Wait()
-		if strings.Join(got, " ") != "a b" {
+		if got := passed(); strings.Join(got, " ") != "a b" {
 			t.Fatalf("got %q", got)
 		}
 		close(lines)

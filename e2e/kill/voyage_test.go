@@ -1,13 +1,15 @@
 package kill
 
 import (
+	"bytes"
 	"context"
 	"flag"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -240,14 +242,21 @@ func (v *voyage) kill(pid int, who victim) {
 	}
 }
 
-// children are the processes that a process started.
+// children are the processes that a process started and that have not ended.
 func children(pid int) []int {
-	out, _ := exec.Command("ps", "-o", "pid=", "--ppid", fmt.Sprint(pid)).Output()
 	var list []int
-	for _, field := range strings.Fields(string(out)) {
-		var p int
-		if _, err := fmt.Sscan(field, &p); err == nil {
-			list = append(list, p)
+	names, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, name := range names {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			continue // it has ended meanwhile
+		}
+		// PID (NAME) STATE PARENT ...; a name may hold anything.
+		_, rest, _ := strings.Cut(string(b[max(0, bytes.LastIndexByte(b, ')')):]), " ")
+		fields := strings.Fields(rest)
+		child, err := strconv.Atoi(filepath.Base(filepath.Dir(name)))
+		if err == nil && len(fields) > 1 && fields[1] == strconv.Itoa(pid) {
+			list = append(list, child)
 		}
 	}
 	return list
