@@ -282,21 +282,28 @@ func (v *voyage) deleteDroplet(group string) {
 			}
 		}
 	}
-	var list struct {
-		Droplets []struct {
-			ID   int
-			Name string
-			Tags []string
+	find := func() int {
+		var list struct {
+			Droplets []struct {
+				ID   int
+				Name string
+			}
 		}
-	}
-	call(http.MethodGet, "/v2/droplets?per_page=200", &list)
-	for _, d := range list.Droplets {
-		if strings.HasPrefix(d.Name, group+"-0.") {
-			call(http.MethodDelete, fmt.Sprintf("/v2/droplets/%d", d.ID), nil)
-			return
+		call(http.MethodGet, "/v2/droplets?per_page=200", &list)
+		for _, d := range list.Droplets {
+			if strings.HasPrefix(d.Name, group+"-0.") {
+				return d.ID
+			}
 		}
+		return 0
 	}
-	v.t.Fatalf("there is no droplet of group %s: %v", group, list.Droplets)
+	if id := find(); id != 0 {
+		call(http.MethodDelete, fmt.Sprintf("/v2/droplets/%d", id), nil)
+		// A droplet that is on its way out is listed for a while, as at DigitalOcean.
+		v.eventually("the droplet is gone", func() bool { return find() == 0 })
+		return
+	}
+	v.t.Fatalf("no droplet of %s is listed", group)
 }
 
 // end destroys the stack, looks for the secret, and removes the folder.
