@@ -30,6 +30,9 @@ func (l *loader) check() {
 	for _, f := range s.Firewalls {
 		l.checkFirewall(f)
 	}
+	for _, b := range s.Backups {
+		l.checkBackup(b)
+	}
 }
 
 // checkGroups holds the rules of a load balancer and its groups, and ties them together.

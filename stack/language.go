@@ -226,6 +226,7 @@ var language = &block{name: "stack file", blocks: []*block{
 		{name: "registry", takes: reference, of: "registry"},
 		{name: "push", takes: yesNo},
 	}},
+	backupBlock,
 }}
 
 // referable lists the kinds of blocks whose attributes other blocks may read.

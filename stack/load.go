@@ -34,6 +34,7 @@ type Stack struct {
 	Externals     []*External
 	Registries    []*Registry
 	Builds        []*Build
+	Backups       []*Backup
 
 	scope   *scope
 	sources map[string][]byte
@@ -179,6 +180,8 @@ func (l *loader) build() {
 			s.Registries = append(s.Registries, l.buildRegistry(n))
 		case "build":
 			s.Builds = append(s.Builds, l.buildBuild(n))
+		case "backup":
+			s.Backups = append(s.Backups, l.buildBackup(n))
 		case "output":
 			l.checkOutput(n)
 		}
