@@ -16,7 +16,7 @@ const module = "github.com/cloudship/cloudship/"
 // packages of its own folder.
 var floors = map[string]int{
 	"resource": 0, "redact": 0,
-	"stack": 1, "template": 1, "plan": 1, "state": 1, "plugins": 1, "remote": 1,
+	"stack": 1, "template": 1, "plan": 1, "state": 1, "plugins": 1, "remote": 1, "backup": 1,
 	"providers": 2, "deploy": 2,
 	"engine": 3,
 	"cmd":    5,
@@ -28,6 +28,7 @@ var floors = map[string]int{
 var narrower = map[string][]string{
 	"state":     {},
 	"remote":    {},
+	"backup":    {},
 	"plan":      {"resource"},
 	"stack":     {"resource"},
 	"template":  {"resource"},
@@ -55,7 +56,7 @@ var only = map[string][]string{
 	"github.com/compose-spec/":       {"template"},
 	"github.com/spf13/cobra":         {"cmd"},
 	"github.com/vbauerster/mpb":      {"cmd"},
-	"github.com/aws/":                {"state"},
+	"github.com/aws/":                {"state", "backup"},
 	"github.com/jackc/":              {"state"},
 	"golang.org/x/term":              {"cmd"},
 	"github.com/moby/moby/client":    {"remote", "deploy", "engine", "lab"},
