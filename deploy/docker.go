@@ -18,22 +18,15 @@ func (h *Hosts) putDocker(ctx context.Context, c resource.Call, mark resource.Ma
 		return nil, fmt.Errorf("%s: its server %s is not known", mark.Address, spec.Server)
 	}
 	say := func(line string) { c.Say(mark.Address, line) }
-	say("reaching " + server.Facts.PublicIP)
+	say("reaching " + or(server.Facts.PublicIP, string(server.ID)))
 	host, err := h.Reach(ctx, server, false, say)
 	if err != nil {
 		return nil, err
 	}
-	if !host.Certified() {
-		if err := host.WaitCloudInit(ctx, say); err != nil {
+	if server.Facts.Access == nil { // one that existed before has its own host key and its own keys
+		if err := h.makeOurs(ctx, host, server.Mark, spec.Keys, say); err != nil {
 			return nil, err
 		}
-		say("enrolling: the host makes its own key, our CA signs it")
-		if err := host.Enroll(ctx, h.options.Keys.CA(), server.Mark.Encode()); err != nil {
-			return nil, err
-		}
-	}
-	if err := authorize(ctx, host, spec.Keys); err != nil {
-		return nil, err
 	}
 	_, err = host.Bootstrap(ctx, remote.BootstrapOptions{DockerRepository: spec.Package == "docker", Progress: say})
 	if err != nil {
@@ -43,6 +36,20 @@ func (h *Hosts) putDocker(ctx context.Context, c resource.Call, mark resource.Ma
 		return nil, err
 	}
 	return h.lookDocker(ctx, host, server)
+}
+
+// makeOurs gives a server its own host key under our certificate, and lets the users log in.
+func (h *Hosts) makeOurs(ctx context.Context, host *remote.Host, mark resource.Mark, keys []string, say func(string)) error {
+	if !host.Certified() {
+		if err := host.WaitCloudInit(ctx, say); err != nil {
+			return err
+		}
+		say("enrolling: the host makes its own key, our CA signs it")
+		if err := host.Enroll(ctx, h.options.Keys.CA(), mark.Encode()); err != nil {
+			return err
+		}
+	}
+	return authorize(ctx, host, keys)
 }
 
 // lookDocker finds Docker on a server, or nil where the server was not made ready to the end.
@@ -58,16 +65,12 @@ func (h *Hosts) lookDocker(ctx context.Context, host *remote.Host, server resour
 	if err != nil {
 		return nil, err
 	}
-	keys, err := authorized(ctx, host)
-	if err != nil {
-		return nil, err
-	}
 	a := server.Mark.Address
 	found := &resource.Found{
 		Mark:     resource.Mark{Stack: server.Mark.Stack, Address: resource.DockerOn(a.Name, a.Index), Generation: server.Mark.Generation},
 		ID:       server.ID,
-		Spec:     &resource.DockerSpec{Server: a, Keys: keys},
-		Observed: []string{"server", "keys"},
+		Spec:     &resource.DockerSpec{Server: a},
+		Observed: []string{"server"},
 		Ready:    true,
 		Facts: resource.Facts{
 			Enrolled: host.Certified(),
@@ -80,10 +83,19 @@ func (h *Hosts) lookDocker(ctx context.Context, host *remote.Host, server resour
 			},
 		},
 	}
+	if server.Facts.Access == nil {
+		keys, err := authorized(ctx, host)
+		if err != nil {
+			return nil, err
+		}
+		found.Spec, found.Observed = &resource.DockerSpec{Server: a, Keys: keys}, []string{"server", "keys"}
+	}
 	if facts.Docker == "" {
 		found.Broken = "Docker does not answer"
+		return found, nil
 	}
-	return found, nil
+	found.Facts.Host.Neighbours, err = h.neighbours(ctx, host)
+	return found, err
 }
 
 const keysBegin, keysEnd = "# cloudship: users' keys", "# cloudship: end of users' keys"

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -16,19 +15,10 @@ import (
 // Hosts reaches the servers of one stack: one connection a server for as long as it holds.
 type Hosts struct {
 	options Options
-	mu      sync.Mutex
-	open    map[resource.Mark]*connection
+	pool    remote.Pool
 }
 
-// connection is one server's; its lock makes those who want it first wait for the one who dials.
-type connection struct {
-	mu   sync.Mutex
-	host *remote.Host
-}
-
-func newHosts(o Options) *Hosts {
-	return &Hosts{options: o, open: map[resource.Mark]*connection{}}
-}
+func newHosts(o Options) *Hosts { return &Hosts{options: o} }
 
 // bootPatience is how long a server that has just been made may take until it answers.
 const bootPatience = 5 * time.Minute
@@ -40,37 +30,21 @@ const glance = 20 * time.Second
 // by its certificate alone; one that may not be enrolled yet also by its bootstrap key. With tell,
 // the server may still be booting and is waited for.
 func (h *Hosts) Reach(ctx context.Context, server resource.Found, enrolled bool, tell func(string)) (*remote.Host, error) {
-	if server.Facts.PublicIP == "" {
+	if server.Facts.PublicIP == "" && server.Facts.Access == nil {
 		return nil, fmt.Errorf("%s has no address yet", server.Mark.Address)
 	}
-	h.mu.Lock()
-	c := h.open[server.Mark]
-	if c == nil {
-		c = &connection{}
-		h.open[server.Mark] = c
-	}
-	h.mu.Unlock()
-
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.host != nil {
-		select {
-		case <-c.host.Done():
-			c.host = nil
-		default:
-			return c.host, nil
-		}
-	}
-	host, err := remote.Dial(ctx, h.target(server, enrolled, tell))
+	t, err := h.target(ctx, server, enrolled, tell)
 	if err != nil {
 		return nil, err
 	}
-	c.host = host
-	return host, nil
+	return h.pool.Get(ctx, t)
 }
 
 // target says how a server is reached and what proves that it is the one.
-func (h *Hosts) target(server resource.Found, enrolled bool, tell func(string)) remote.Target {
+func (h *Hosts) target(ctx context.Context, server resource.Found, enrolled bool, tell func(string)) (remote.Target, error) {
+	if server.Facts.Access != nil {
+		return h.existing(ctx, server, tell)
+	}
 	t := remote.Target{
 		Address: server.Facts.PublicIP,
 		User:    h.options.User,
@@ -88,7 +62,37 @@ func (h *Hosts) target(server resource.Found, enrolled bool, tell func(string)) 
 	if tell != nil {
 		t.Wait = bootPatience
 	}
-	return t
+	return t, nil
+}
+
+// existing says how a server that was there before is reached: with a key of the user's own, and by
+// nothing but the host key that the stack file has.
+func (h *Hosts) existing(ctx context.Context, server resource.Found, tell func(string)) (remote.Target, error) {
+	if h.options.Logins == nil {
+		return remote.Target{}, fmt.Errorf("%s: there is no key to log in with", server.Mark.Address)
+	}
+	login, err := h.options.Logins(ctx, server.Provider)
+	if err != nil {
+		return remote.Target{}, resource.WithHint(fmt.Errorf("log in on %s: %w", server.Mark.Address, err), remote.UserKeysHint)
+	}
+	t, err := targetOf(*server.Facts.Access, login)
+	t.Wait, t.Progress = glance, tell
+	return t, err
+}
+
+// targetOf gives an access as a target.
+func targetOf(a resource.Access, login []ssh.Signer) (remote.Target, error) {
+	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(a.HostKey))
+	if err != nil {
+		return remote.Target{}, fmt.Errorf("the host key of %s: %w", a.Address, err)
+	}
+	t := remote.Target{Address: a.Address, User: a.User, Auth: login, Identity: remote.Identity{Pinned: []ssh.PublicKey{key}}, Wait: glance}
+	if a.Jump == nil {
+		return t, nil
+	}
+	jump, err := targetOf(*a.Jump, login)
+	t.Jump = &jump
+	return t, err
 }
 
 // BootstrapName names the bootstrap host key of a server: one for all servers of a group and
@@ -97,34 +101,8 @@ func BootstrapName(m resource.Mark) string {
 	return fmt.Sprintf("group %s generation %d", m.Address.Name, m.Generation)
 }
 
-// drop forgets a connection, so that the next Reach dials again.
-func (h *Hosts) drop(m resource.Mark) {
-	h.mu.Lock()
-	c := h.open[m]
-	delete(h.open, m)
-	h.mu.Unlock()
-	if c == nil {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.host != nil {
-		_ = c.host.Close()
-	}
-}
-
 // Close ends all connections.
-func (h *Hosts) Close() {
-	h.mu.Lock()
-	marks := make([]resource.Mark, 0, len(h.open))
-	for m := range h.open {
-		marks = append(marks, m)
-	}
-	h.mu.Unlock()
-	for _, m := range marks {
-		h.drop(m)
-	}
-}
+func (h *Hosts) Close() { _ = h.pool.Close() }
 
 // classify gives an error of a server the kind that the walk decides on: a lost connection is tried
 // again, all else is final.

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/moby/moby/client"
+	"golang.org/x/crypto/ssh"
 
 	"github.com/cloudship/cloudship/remote"
 	"github.com/cloudship/cloudship/resource"
@@ -13,6 +14,7 @@ import (
 type Options struct {
 	Stack     resource.StackID
 	Keys      remote.Keys // all SSH keys of the stack
+	Logins    Logins      // for servers that existed before
 	User      string      // who logs in on servers; empty is root
 	Dir       string      // the stack's folder: where test commands run
 	Cache     string      // folder for image layers that are handed over
@@ -26,6 +28,9 @@ type Options struct {
 
 // Auths gives the credentials for a registry, by its host name.
 type Auths func(ctx context.Context, registry string) (user, password string, err error)
+
+// Logins gives the user's own keys for the servers of a provider whose servers existed before.
+type Logins func(ctx context.Context, provider string) ([]ssh.Signer, error)
 
 func (o Options) keep() int {
 	if o.Keep > 0 {

@@ -148,29 +148,3 @@ func (s *Session) RunHook(ctx context.Context, which, service, hook string, valu
 	}
 	return errors.Join(errs...)
 }
-
-// SSHAccess is what another SSH client needs to reach a server as we do.
-type SSHAccess struct {
-	User       string
-	Alias      string // the host's name as its certificate has it
-	Login      []byte // the private key in OpenSSH's format
-	KnownHosts []byte // the authority that signs the hosts' certificates
-}
-
-// SSHAccess gives what another SSH client needs for a server that Servers gave. It is refused for one
-// that does not show its certificate yet.
-func (s *Session) SSHAccess(server Server) (SSHAccess, error) {
-	if !server.Enrolled {
-		return SSHAccess{}, resource.WithHint(fmt.Errorf("%s has no certificate yet", server.Mark.Address), "'cloudship apply' enrols it")
-	}
-	keys, err := s.keys()
-	if err != nil {
-		return SSHAccess{}, err
-	}
-	login := keys.Login()
-	s.options.Redactor.Add(string(login.PEM()))
-	return SSHAccess{
-		User: "root", Alias: server.Mark.Encode(), Login: login.PEM(),
-		KnownHosts: []byte("@cert-authority * " + keys.CA().AuthorizedKey() + "\n"),
-	}, nil
-}

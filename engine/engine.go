@@ -23,6 +23,7 @@ import (
 	"github.com/cloudship/cloudship/plan"
 	"github.com/cloudship/cloudship/plugins"
 	"github.com/cloudship/cloudship/redact"
+	"github.com/cloudship/cloudship/remote"
 	"github.com/cloudship/cloudship/resource"
 	"github.com/cloudship/cloudship/stack"
 	"github.com/cloudship/cloudship/state"
@@ -75,6 +76,7 @@ type Session struct {
 	mu        sync.Mutex
 	clouds    map[string]*cloud // by alias
 	hosts     hostDriver
+	logins    map[string]*remote.UserLogin // by alias of a provider whose servers existed before
 	local     *client.Client
 	lease     *state.Session
 	secrets   map[string]string // values by digest, for calls
@@ -149,6 +151,10 @@ func (s *Session) Close() error {
 		s.hosts.Close()
 		s.hosts = nil
 	}
+	for _, l := range s.logins {
+		errs = append(errs, l.Close())
+	}
+	s.logins = nil
 	if s.local != nil {
 		errs = append(errs, s.local.Close())
 		s.local = nil

@@ -54,7 +54,7 @@ func (s *Session) checkExternals(ctx context.Context, p *plan.Plan, have plan.Ha
 			a := item.Mark.Address
 			docker := have.Records[resource.DockerOn(a.Name, a.Index)]
 			server, ok := have.Records[resource.Server(a.Name, a.Index)]
-			if a.Kind() != resource.KindRelease || !ok || !docker.Facts.Enrolled || item.Mark.Generation != server.Mark.Generation {
+			if a.Kind() != resource.KindRelease || !ok || !docker.Facts.Enrolled && server.Facts.Access == nil || item.Mark.Generation != server.Mark.Generation {
 				continue
 			}
 			wg.Go(func() {

@@ -289,7 +289,8 @@ func (c *calling) call() (resource.Call, error) {
 		}
 		call.Secrets[digest] = value
 	}
-	if c.step.Do == DoCreate && items[0].Mark.Address.Kind() == resource.KindServer && c.world.UserData != nil {
+	if c.step.Do == DoCreate && items[0].Mark.Address.Kind() == resource.KindServer && c.world.UserData != nil &&
+		!c.world.Drivers.Clouds[c.step.Provider].Schema.Existing {
 		var err error
 		c.hooks.Lock()
 		call.UserData, err = c.world.UserData(c.ctx, items)

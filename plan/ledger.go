@@ -310,6 +310,11 @@ func (l *Ledger) Peers(items []resource.Item) map[resource.Address]resource.Foun
 				}
 			}
 		}
+		for _, old := range l.memory.Extra {
+			if on, ok := carrier(item.Mark.Address); ok && old.Mark.Address == on && old.Mark.Generation == item.Mark.Generation {
+				peers[on] = old.Found // it is about what lived on that
+			}
+		}
 	}
 	return peers
 }

@@ -115,6 +115,9 @@ func (r *refresh) cloud(ctx context.Context, alias string) {
 		}
 	}
 	q := resource.Query{Stack: r.memory.Stack}
+	if r.drivers.Clouds[alias].Schema.Existing {
+		q.Peers = foundOf(mine)
+	}
 	listing, err := r.list(ctx, alias, q)
 	if err != nil {
 		r.mu.Lock()

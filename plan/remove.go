@@ -35,6 +35,7 @@ func (m *maker) removals() {
 	}
 	users := m.users()
 	m.keepUsed(users)
+	m.removeReleases()
 	m.orderRemovals(users)
 }
 
@@ -185,6 +186,9 @@ func (m *maker) lettingGo(user resource.Address) *move {
 // deletedFirst reports whether a replacement deletes the old before it makes the new: where the
 // old holds data, which then was named.
 func (m *maker) deletedFirst(a resource.Address) bool {
+	if on, carried := carrier(a); carried {
+		a = on
+	}
 	v := m.verdicts[a]
 	return v != nil && v.act == Replace && a.Kind() == resource.KindServer && m.groups[a.Name].Data
 }
@@ -207,7 +211,9 @@ func (m *maker) orderRemovals(users map[resource.Address][]resource.Address) {
 				}
 			}
 			if first {
-				m.making[a].need(mv)
+				if mk := m.making[a]; mk != nil {
+					mk.need(mv)
+				}
 				mv.need(m.leave(a))
 			} else if v := m.verdicts[a]; v != nil && v.fresh() {
 				mv.need(m.making[a])

@@ -189,29 +189,3 @@ func signHost(ca Key, key ssh.PublicKey, mark string) (*ssh.Certificate, error) 
 	}
 	return cert, nil
 }
-
-// Connect dials a server of ours and leaves it enrolled. With no pinned keys
-// in t.Identity only the certificate for t.Identity.Mark is accepted; with the
-// bootstrap key there, a server that still wears it is enrolled, and one that
-// wears its certificate has its enrolment finished. t.Identity.CA is taken
-// from ca.
-func Connect(ctx context.Context, t Target, ca Key) (*Host, error) {
-	t.Identity.CA = ca.Public()
-	h, err := Dial(ctx, t)
-	if err != nil {
-		return nil, err
-	}
-	return h.enrolled(ctx, ca)
-}
-
-// enrolled leaves a host that was just dialled enrolled, or closes it.
-func (h *Host) enrolled(ctx context.Context, ca Key) (*Host, error) {
-	if len(h.target.Identity.Pinned) == 0 {
-		return h, nil
-	}
-	if err := h.Enroll(ctx, ca, h.target.Identity.Mark); err != nil {
-		_ = h.Close()
-		return nil, err
-	}
-	return h, nil
-}

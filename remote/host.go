@@ -41,6 +41,15 @@ func (h *Host) Certified() bool {
 	return certified
 }
 
+// HostKey is the key that the host proved to have: of a certificate, the key that it is for.
+func (h *Host) HostKey() ssh.PublicKey {
+	key := h.line.Load().hostKey
+	if cert, ok := key.(*ssh.Certificate); ok {
+		return cert.Key
+	}
+	return key
+}
+
 // Done is closed when the connection is lost or closed.
 func (h *Host) Done() <-chan struct{} { return h.line.Load().done }
 

@@ -66,14 +66,21 @@ func (l *lab) server(t *testing.T, name, slug string) Target {
 	}
 }
 
-// connect is Connect, with the host closed at the test's end.
+// connect dials a server and leaves it enrolled, whichever key it shows, with the host closed at the
+// test's end.
 func (l *lab) connect(t *testing.T, to Target) *Host {
 	t.Helper()
-	h, err := Connect(t.Context(), to, l.keys.CA())
+	to.Identity.CA = l.keys.CA().Public()
+	h, err := Dial(t.Context(), to)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = h.Close() })
+	if len(to.Identity.Pinned) > 0 {
+		if err := h.Enroll(t.Context(), l.keys.CA(), to.Identity.Mark); err != nil {
+			t.Fatal(err)
+		}
+	}
 	return h
 }
 
@@ -341,7 +348,11 @@ func TestManyServersAtOnce(t *testing.T) {
 	for n := range 4 {
 		to := l.server(t, fmt.Sprintf("many-%d", n), []string{"debian-12-x64", "debian-13-x64"}[n%2])
 		running.Go(func() {
-			h, err := pool.Connect(t.Context(), to, l.keys.CA())
+			to.Identity.CA = l.keys.CA().Public()
+			h, err := pool.Get(t.Context(), to)
+			if err == nil {
+				err = h.Enroll(t.Context(), l.keys.CA(), to.Identity.Mark)
+			}
 			if err != nil {
 				t.Error(err)
 				return

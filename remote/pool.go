@@ -30,26 +30,6 @@ type pooled struct {
 // each caller's Identity is held against what the host showed. The host belongs
 // to the pool: do not close it. The errors are Dial's.
 func (p *Pool) Get(ctx context.Context, t Target) (*Host, error) {
-	return p.get(ctx, t, func(h *Host) error { return nil })
-}
-
-// Connect is Get for a server of ours, left enrolled as the function Connect
-// does.
-func (p *Pool) Connect(ctx context.Context, t Target, ca Key) (*Host, error) {
-	t.Identity.CA = ca.Public()
-	if len(t.Identity.Pinned) == 0 {
-		return p.Get(ctx, t)
-	}
-	enrol := func(h *Host) error { return h.Enroll(ctx, ca, t.Identity.Mark) }
-	h, err := p.get(ctx, t, enrol)
-	if err != nil || h.Certified() {
-		return h, err
-	}
-	// It was dialled by Get, which enrols nobody.
-	return h, enrol(h)
-}
-
-func (p *Pool) get(ctx context.Context, t Target, prepare func(*Host) error) (*Host, error) {
 	key := poolKey(t)
 	for {
 		entry, mine, err := p.entry(key)
@@ -57,7 +37,7 @@ func (p *Pool) get(ctx context.Context, t Target, prepare func(*Host) error) (*H
 			return nil, err
 		}
 		if mine {
-			return p.fill(ctx, key, entry, t, prepare)
+			return p.fill(ctx, key, entry, t)
 		}
 		select {
 		case <-entry.ready:
@@ -97,13 +77,8 @@ func (p *Pool) entry(key string) (entry *pooled, mine bool, err error) {
 }
 
 // fill makes the connection of an entry.
-func (p *Pool) fill(ctx context.Context, key string, entry *pooled, t Target, prepare func(*Host) error) (*Host, error) {
+func (p *Pool) fill(ctx context.Context, key string, entry *pooled, t Target) (*Host, error) {
 	entry.host, entry.err = p.dial(ctx, t)
-	if entry.err == nil {
-		if entry.err = prepare(entry.host); entry.err != nil {
-			_ = entry.host.Close()
-		}
-	}
 	entry.left = ctx.Err() != nil
 	close(entry.ready)
 	if entry.err != nil {

@@ -67,6 +67,7 @@ type Facts struct {
 	Status      string            `json:"status,omitempty"` // the provider's own word
 	PublicIP    string            `json:"public_ip,omitempty"`
 	PrivateIP   string            `json:"private_ip,omitempty"`
+	Access      *Access           `json:"access,omitempty"`     // of a server that existed before: how it is reached
 	Members     []Member          `json:"members,omitempty"`    // of members
 	Containers  []Container       `json:"containers,omitempty"` // of a release
 	Enrolled    bool              `json:"enrolled,omitempty"`   // docker: only our host certificate is accepted from now on
@@ -84,6 +85,24 @@ type HostFacts struct {
 	MemoryMB      int    `json:"memory_mb,omitempty"`
 	DockerVersion string `json:"docker_version,omitempty"`
 	APIVersion    string `json:"api_version,omitempty"`
+
+	Neighbours []Neighbour `json:"neighbours,omitempty"` // what others have in the engine
+}
+
+// Neighbour is a container in a server's engine that is not this stack's.
+type Neighbour struct {
+	Container string   `json:"container"`
+	Stack     StackID  `json:"stack,omitempty"` // whose it is; empty for one that cloudship did not make
+	Ports     []string `json:"ports,omitempty"` // the host ports that it holds: "80/tcp", "127.0.0.1:8080/tcp"
+}
+
+// Access is how a server that existed before it was taken is reached over SSH. Who logs in with
+// which key is the user's own business and is kept nowhere.
+type Access struct {
+	Address string  `json:"address"`        // a name or an IP, with a port when it is not 22
+	User    string  `json:"user,omitempty"` // root, or one who may sudo; empty is root
+	HostKey string  `json:"host_key"`       // the only one that is accepted, ever: "ssh-ed25519 AAAA..."
+	Jump    *Access `json:"jump,omitempty"` // the host through which this one is reached
 }
 
 // Health is what is known of a member.

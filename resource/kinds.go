@@ -58,6 +58,7 @@ type ServerSpec struct {
 	Network Address   `json:"network,omitzero" plan:"fixed"`
 	Keys    []Address `json:"keys,omitempty" plan:"initial"` // ssh_key resources known to the cloud
 	Options Options   `json:"options,omitempty" plan:"fixed"`
+	Access  *Access   `json:"access,omitempty" plan:"memo"` // of a server that exists already; filled by Resolve
 }
 
 // LoadBalancerSpec is a provider's load balancer without its members.

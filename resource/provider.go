@@ -51,6 +51,7 @@ type Schema struct {
 	DeleteByTag bool                 `json:"delete_by_tag,omitempty"` // Delete of many servers with Call.Tag removes by that tag as safely as design section 5 wants it
 	Draining    bool                 `json:"draining,omitempty"`      // members can be drained by the balancer
 	Evidence    string               `json:"evidence,omitempty"`      // who tells a member's health: "balancer", or "probe" where cloudship's own check must
+	Existing    bool                 `json:"existing,omitempty"`      // its servers exist already: Create takes one and Delete lets it go; they are reached by Facts.Access
 	Credentials []string             `json:"credentials,omitempty"`   // environment variables that are passed on to the plugin process
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/cloudship/cloudship/resource"
 	"github.com/hashicorp/hcl/v2"
@@ -127,7 +128,26 @@ func fits(value any, want cty.Type) bool {
 	if err != nil {
 		return false
 	}
-	return reflect.DeepEqual(plain(out), value)
+	return reflect.DeepEqual(said(plain(out)), value)
+}
+
+// said is a value without what nobody wrote: attributes of objects that may be left out.
+func said(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for k, e := range v {
+			if e == nil {
+				delete(v, k)
+				continue
+			}
+			v[k] = said(e)
+		}
+	case []any:
+		for i := range v {
+			v[i] = said(v[i])
+		}
+	}
+	return v
 }
 
 // friendly names a type as a user would.
@@ -141,6 +161,15 @@ func friendly(t cty.Type) string {
 		return "true or false"
 	case t.IsListType(), t.IsSetType():
 		return "a list, each " + friendly(t.ElementType())
+	case t.IsObjectType():
+		var names []string
+		for name := range t.AttributeTypes() {
+			if !t.AttributeOptional(name) {
+				names = append(names, name)
+			}
+		}
+		slices.Sort(names)
+		return "an object with " + strings.Join(names, " and ")
 	case t.IsMapType():
 		return "names with values, each " + friendly(t.ElementType())
 	}

@@ -16,7 +16,8 @@ import (
 
 type sshOptions struct {
 	stackFlags
-	print bool
+	print   bool
+	hostKey bool
 }
 
 func newSSHCommand(t *terminal, g *global) *cobra.Command {
@@ -28,9 +29,13 @@ func newSSHCommand(t *terminal, g *global) *cobra.Command {
 stack's certificate is accepted. The exit code is that of the shell.
 
 With --print nothing is opened: the command for your own ssh is printed. The key and the certificate
-authority that it names are kept in your cache folder, mode 0600.`,
+authority that it names are kept in your cache folder, mode 0600.
+
+With --host-key the server's address and own host key are printed, as the provider "hosts" of another stack
+names them.`,
 		Example: `  cloudship ssh blue[0]
-  cloudship ssh green -- docker ps`,
+  cloudship ssh green -- docker ps
+  cloudship ssh web --host-key`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runSSH(cmd.Context(), t, g, &o, args[0], args[1:])
@@ -39,6 +44,7 @@ authority that it names are kept in your cache folder, mode 0600.`,
 	o.addVars(cmd.Flags())
 	cmd.SetFlagErrorFunc(beforeDash)
 	completes(cmd, t, g, &o.stackFlags, 0, serverNames)
+	cmd.Flags().BoolVar(&o.hostKey, "host-key", false, "print the server's address and host key, for a stack that shares it")
 	cmd.Flags().BoolVar(&o.print, "print", false, "print the command for your own ssh")
 	return cmd
 }
@@ -55,6 +61,9 @@ func runSSH(ctx context.Context, t *terminal, g *global, o *sshOptions, which st
 	}
 	if len(servers) > 1 {
 		return &usageError{fmt.Errorf("%s has %d servers: want one, as in %s[0]", which, len(servers), servers[0].Mark.Address.Name)}
+	}
+	if o.hostKey {
+		return printHostKey(ctx, t, s, servers[0])
 	}
 	if o.print {
 		return printSSH(t, s, servers[0], command)
@@ -94,16 +103,50 @@ func printSSH(t *terminal, s *engine.Session, server engine.Server, command []st
 		return fmt.Errorf("keep the key: %w", err)
 	}
 	key, hosts := filepath.Join(dir, "login"), filepath.Join(dir, "known_hosts")
-	if err := errors.Join(os.WriteFile(key, a.Login, 0o600), os.WriteFile(hosts, a.KnownHosts, 0o600)); err != nil {
-		return fmt.Errorf("keep the key: %w", err)
+	if err := os.WriteFile(hosts, a.KnownHosts, 0o600); err != nil {
+		return fmt.Errorf("keep the host's key: %w", err)
 	}
-	argv := []string{"ssh", "-i", key, "-o", "IdentitiesOnly=yes", "-o", "UserKnownHostsFile=" + hosts, "-o", "StrictHostKeyChecking=yes",
-		"-o", "HostKeyAlias=" + a.Alias, a.User + "@" + server.Facts.PublicIP}
-	argv = append(argv, command...)
+	if len(a.Login) > 0 {
+		if err := os.WriteFile(key, a.Login, 0o600); err != nil {
+			return fmt.Errorf("keep the key: %w", err)
+		}
+		a.Identity = key
+	}
+	argv := append(sshCommand(a, hosts), command...)
+	t.result("ssh", quoteAll(argv), map[string]any{"argv": argv})
+	return nil
+}
+
+// sshCommand is the command line of ssh for an access, with the known hosts in a file.
+func sshCommand(a engine.SSHAccess, hosts string) []string {
+	argv := []string{"ssh"}
+	if a.Identity != "" {
+		argv = append(argv, "-i", a.Identity, "-o", "IdentitiesOnly=yes")
+	}
+	argv = append(argv, "-o", "UserKnownHostsFile="+hosts, "-o", "StrictHostKeyChecking=yes", "-o", "HostKeyAlias="+a.Alias)
+	if a.Port != "" {
+		argv = append(argv, "-p", a.Port)
+	}
+	if a.Jump != nil {
+		argv = append(argv, "-o", "ProxyCommand="+quoteAll(append(sshCommand(*a.Jump, hosts), "-W", "%h:%p")))
+	}
+	return append(argv, a.User+"@"+a.Address)
+}
+
+func quoteAll(argv []string) string {
 	var words []string
 	for _, w := range argv {
 		words = append(words, remote.Quote(w))
 	}
-	t.result("ssh", strings.Join(words, " "), map[string]any{"argv": argv})
+	return strings.Join(words, " ")
+}
+
+// printHostKey prints what another stack needs to name the server.
+func printHostKey(ctx context.Context, t *terminal, s *engine.Session, server engine.Server) error {
+	k, err := s.HostKey(ctx, server)
+	if err != nil {
+		return err
+	}
+	t.result("host_key", fmt.Sprintf("{ address = %q, host_key = %q }", k.Address, k.Key), map[string]any{"address": k.Address, "host_key": k.Key})
 	return nil
 }

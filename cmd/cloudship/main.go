@@ -13,12 +13,14 @@ import (
 
 	"github.com/cloudship/cloudship/plugins"
 	"github.com/cloudship/cloudship/providers/digitalocean"
+	"github.com/cloudship/cloudship/providers/hosts"
 	"github.com/cloudship/cloudship/providers/rackspace"
 )
 
 // builtIn are the providers that this program serves itself, each in a process of its own.
 var builtIn = plugins.BuiltIn{
 	"digitalocean": digitalocean.New,
+	"hosts":        hosts.New,
 	"rackspace":    rackspace.New,
 }
 

@@ -101,9 +101,8 @@ func updateKeepsMembers(s *suite) {
 // live on.
 func deleteByTag(s *suite) {
 	const n = 4
-	spec := s.server()
 	for part := range slices.Chunk(servers(n), max(s.schema.Batch[resource.KindServer], 1)) {
-		s.make(spec, part...)
+		s.make(s.serverAt(part[0]), part...)
 	}
 	c := s.call(nil, servers(n-1)...)
 	c.Tag = "cloudship:" + string(s.stack) + ":delete-x1y2z3"

@@ -253,12 +253,18 @@ func servers(n int) []resource.Address {
 	return list
 }
 
-// server is the subject's server, resolved.
+// server is the subject's first server, resolved.
 func (s *suite) server() *resource.ServerSpec {
+	s.Helper()
+	return s.serverAt(resource.Server(group, 0))
+}
+
+// serverAt is one of the subject's servers, resolved. In a cloud all are equal.
+func (s *suite) serverAt(a resource.Address) *resource.ServerSpec {
 	s.Helper()
 	spec := resource.Clone(s.Server).(*resource.ServerSpec)
 	spec.Group = group
-	return s.resolve(resource.Server(group, 0), spec).(*resource.ServerSpec)
+	return s.resolve(a, spec).(*resource.ServerSpec)
 }
 
 // same checks that what was observed of a resource is what was wanted of it.

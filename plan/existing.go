@@ -1,0 +1,35 @@
+package plan
+
+import "github.com/cloudship/cloudship/resource"
+
+// foundOf gives what is remembered by address. A provider of machines that exist already names by it
+// what it could not ask.
+func foundOf(records []resource.Record) map[resource.Address]resource.Found {
+	found := map[resource.Address]resource.Found{}
+	for _, rec := range records {
+		if old, ok := found[rec.Mark.Address]; !ok || old.Mark.Generation < rec.Mark.Generation {
+			found[rec.Mark.Address] = rec.Found
+		}
+	}
+	return found
+}
+
+// removeReleases deletes the releases on machines that are let go: a cloud's server takes with it
+// what runs there, a machine that lives on does not. Their hooks run as at any other end.
+func (m *maker) removeReleases() {
+	for a, list := range m.removing {
+		if a.Kind() != resource.KindServer {
+			continue
+		}
+		on := resource.ReleaseOn(a.Name, a.Index)
+		rec, there := m.in.Have.Records[on]
+		if !there || rec.Announced && rec.ID == "" || len(m.removing[on]) > 0 {
+			continue
+		}
+		for _, mv := range list {
+			if m.in.Schemas[mv.provider].Existing && mv.item.Mark.Generation == rec.Mark.Generation {
+				m.remove(rec, mv.reason)
+			}
+		}
+	}
+}
