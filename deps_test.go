@@ -37,7 +37,7 @@ var narrower = map[string][]string{
 	"providers": {"resource", "plugins"},
 
 	"providers/hosts": {"resource", "plugins", "remote"}, // its cloud is machines, and SSH their API
-	"lab":       {},
+	"lab":             {},
 }
 
 // banned are packages that a folder may not import: the domain does no I/O beyond reading the
