@@ -7,7 +7,7 @@ export PATH := /usr/local/go/bin:$(PATH)
 E2E_TIMEOUT ?= 40m
 FUZZTIME    ?= 10s
 
-.PHONY: help build setup test test-fast test-e2e demo demo-proleads lint bench fuzz golden proto sizes torture clean
+.PHONY: help build setup test test-fast test-e2e demo demo-proleads demo-fantasyreality lint bench fuzz golden proto sizes torture clean
 
 help:
 	@sed -n 's/^# //p' Makefile; grep -E '^[a-z0-9-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,6 +38,9 @@ PROVIDER ?= rackspace
 
 demo-proleads: setup build ## ProLeads' story; PROVIDER=digitalocean tells it there
 	go run ./e2e/demo -story proleads -provider $(PROVIDER)
+
+demo-fantasyreality: setup build ## one small droplet: updates in place under load, backup and restore
+	go run ./e2e/demo -story fantasyreality -rate 50
 
 lint: ## gofmt, vet, staticcheck
 	scripts/lint

@@ -19,8 +19,18 @@ type demonstration struct {
 	begun    time.Time
 	vars     []string // flags that every command gets
 	services *rig.Services
-	load     *load.Load
+	url      string // what the load asks for
+	load     witness
 	switches int
+}
+
+// witness is a load that counts what fails.
+type witness interface {
+	Count() (sent, failed int, failures []string)
+	Version() string
+	Stop()
+	Pause()
+	Resume()
 }
 
 // end takes everything away, whatever happened, and says the last line.
@@ -88,7 +98,7 @@ func (d *demonstration) underLoad(ctx context.Context) error {
 	if err := answers(ctx, url); err != nil {
 		return err
 	}
-	d.load = load.Start(url, d.rate)
+	d.url, d.load = url, load.Start(url, d.rate)
 	return nil
 }
 

@@ -3,6 +3,7 @@
 //
 //	go run ./e2e/demo                     the main job: release, switch, back, and again
 //	go run ./e2e/demo -story proleads     a Ruby cluster behind Nginx, images from git, tests before each switch
+//	go run ./e2e/demo -story fantasyreality -rate 50     one small droplet, updates in place, backup and restore
 package main
 
 import (
@@ -25,12 +26,13 @@ var stories = map[string]struct {
 	example string
 	tell    func(context.Context, *demonstration) error
 }{
-	"quickstart": {"examples/quickstart", quickstart},
-	"proleads":   {"examples/proleads", proleads},
+	"quickstart":     {"examples/quickstart", quickstart},
+	"proleads":       {"examples/proleads", proleads},
+	"fantasyreality": {"examples/fantasyreality", fantasyreality},
 }
 
 func main() {
-	story := flag.String("story", "quickstart", "quickstart or proleads")
+	story := flag.String("story", "quickstart", "quickstart, proleads or fantasyreality")
 	provider := flag.String("provider", "", "tell it with this provider instead of the one that the example names")
 	program := flag.String("cloudship", "bin/cloudship", "the program")
 	rate := flag.Int("rate", 20, "requests a second")

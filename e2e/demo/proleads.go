@@ -148,7 +148,7 @@ func (p *leads) rot(ctx context.Context) (stop func(), err error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
-	watched := p.load.URL()
+	watched := p.url
 	go func() {
 		defer close(done)
 		if alone(ctx, watched, "rots") == nil {

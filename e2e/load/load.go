@@ -18,20 +18,14 @@ type Load struct {
 	wg     sync.WaitGroup
 	flying sync.WaitGroup // requests under way
 
-	mu       sync.Mutex
-	paused   bool
-	sent     int
-	failed   int
-	failures []string // the first ones, for people
-	versions map[string]int
-	last     string
+	counted
 }
 
 // Start sends rate requests a second to url until Stop. Half of them go over kept connections,
 // half over new ones.
 func Start(url string, rate int) *Load {
 	ctx, cancel := context.WithCancel(context.Background())
-	l := &Load{url: url, cancel: cancel, versions: map[string]int{}}
+	l := &Load{url: url, cancel: cancel, counted: counted{versions: map[string]int{}}}
 	kept := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 8}}
 	fresh := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	l.wg.Add(1)
@@ -76,32 +70,7 @@ func (l *Load) one(client *http.Client) {
 		}
 		version = answer.Header.Get("X-Version")
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.sent++
-	if err != nil {
-		l.failed++
-		if len(l.failures) < 10 {
-			l.failures = append(l.failures, time.Now().Format("15:04:05.000 ")+err.Error())
-		}
-		return
-	}
-	l.versions[version]++
-	l.last = version
-}
-
-// Count tells what was sent and what failed so far, and the first failures.
-func (l *Load) Count() (sent, failed int, failures []string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.sent, l.failed, append([]string(nil), l.failures...)
-}
-
-// Version is the version that the newest answer said.
-func (l *Load) Version() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.last
+	l.count(version, err)
 }
 
 // Stop ends the load when all requests under way have been answered.
@@ -116,21 +85,9 @@ func (l *Load) URL() string { return l.url }
 
 // Pause stops sending, until Resume, and returns when what is under way has been answered.
 func (l *Load) Pause() {
-	l.mu.Lock()
-	l.paused = true
-	l.mu.Unlock()
+	l.setPaused(true)
 	l.flying.Wait()
 }
 
 // Resume goes on.
-func (l *Load) Resume() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.paused = false
-}
-
-func (l *Load) isPaused() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.paused
-}
+func (l *Load) Resume() { l.setPaused(false) }

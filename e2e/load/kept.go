@@ -1,0 +1,215 @@
+package load
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// patience is how long an answer may take.
+const patience = 10 * time.Second
+
+// Kept is a load over connections that are kept alive, by a client that never sends a request
+// twice. Go's own client would: it repeats a request whose kept connection was closed under it, so
+// that a server which cuts connections looks better than it is.
+type Kept struct {
+	counted
+	address    string
+	next       func(n int) (*http.Request, error)
+	cancel     context.CancelFunc
+	wg, flying sync.WaitGroup
+
+	lending sync.Mutex // guards what follows
+	idle    []*keptConn
+	dialed  int
+}
+
+// Requests makes the n-th request, from 0.
+type Requests func(n int) (*http.Request, error)
+
+// Get asks for a path of a host, again and again.
+func Get(u string) Requests {
+	return func(int) (*http.Request, error) { return http.NewRequest(http.MethodGet, u, nil) }
+}
+
+// StartKept sends rate requests a second to an address (host and port) until Stop, over as many
+// kept connections as it takes, at most that many idle ones. Which of them is used next is chance,
+// so some are idle for long.
+func StartKept(address string, rate, connections int, next Requests) *Kept {
+	ctx, cancel := context.WithCancel(context.Background())
+	k := &Kept{counted: counted{versions: map[string]int{}}, address: address, next: next, cancel: cancel}
+	k.wg.Add(1)
+	go func() {
+		defer k.wg.Done()
+		tick := time.NewTicker(time.Second / time.Duration(rate))
+		defer tick.Stop()
+		for n := 0; ; n++ {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			if k.isPaused() {
+				n--
+				continue
+			}
+			k.flying.Add(1)
+			go func() {
+				defer k.flying.Done()
+				k.one(n, connections)
+			}()
+		}
+	}()
+	return k
+}
+
+// one sends one request, over a connection that is open as far as the client can know.
+func (k *Kept) one(n, connections int) {
+	version, err := k.ask(n, connections)
+	k.count(version, err)
+}
+
+func (k *Kept) ask(n, connections int) (version string, err error) {
+	request, err := k.next(n)
+	if err != nil {
+		return "", err
+	}
+	c, err := k.take()
+	if err != nil {
+		return "", err
+	}
+	answer, err := c.send(request)
+	if err != nil {
+		return "", fmt.Errorf("over %s: %w", c, err)
+	}
+	body, err := io.ReadAll(answer.Body)
+	if err == nil && answer.StatusCode/100 != 2 {
+		err = fmt.Errorf("%s: %.200s", answer.Status, body)
+	}
+	if err != nil || answer.Close {
+		_ = c.conn.Close()
+	} else {
+		k.give(c, connections)
+	}
+	return answer.Header.Get("X-Version"), err
+}
+
+// take gives an idle connection, or a new one where none is left. Those whose end has arrived are
+// thrown away, as every client does.
+func (k *Kept) take() (*keptConn, error) {
+	k.lending.Lock()
+	defer k.lending.Unlock()
+	for len(k.idle) > 0 {
+		i := rand.IntN(len(k.idle))
+		c := k.idle[i]
+		k.idle = append(k.idle[:i], k.idle[i+1:]...)
+		if c.wakes() {
+			return c, nil
+		}
+	}
+	k.dialed++
+	conn, err := net.DialTimeout("tcp", k.address, patience)
+	if err != nil {
+		return nil, err
+	}
+	return &keptConn{conn: conn, reader: bufio.NewReader(conn)}, nil
+}
+
+// give takes a connection back.
+func (k *Kept) give(c *keptConn, connections int) {
+	k.lending.Lock()
+	defer k.lending.Unlock()
+	if len(k.idle) >= connections {
+		_ = c.conn.Close()
+		return
+	}
+	c.rest()
+	k.idle = append(k.idle, c)
+}
+
+// Dialed is how many connections were made.
+func (k *Kept) Dialed() int {
+	k.lending.Lock()
+	defer k.lending.Unlock()
+	return k.dialed
+}
+
+// Stop ends the load when all requests under way have been answered.
+func (k *Kept) Stop() {
+	k.cancel()
+	k.wg.Wait()
+	k.flying.Wait()
+	k.lending.Lock()
+	defer k.lending.Unlock()
+	for _, c := range k.idle {
+		_ = c.conn.Close()
+	}
+	k.idle = nil
+}
+
+// Pause stops sending, until Resume, and returns when what is under way has been answered.
+func (k *Kept) Pause() {
+	k.setPaused(true)
+	k.flying.Wait()
+}
+
+// Resume goes on.
+func (k *Kept) Resume() { k.setPaused(false) }
+
+// keptConn is one connection. While it rests it is read from, so that its end is noticed when it
+// arrives and not when it is used.
+type keptConn struct {
+	conn   net.Conn
+	reader *bufio.Reader
+	used   int
+	rested chan error
+}
+
+// rest waits for the connection's end until wakes is called.
+func (c *keptConn) rest() {
+	rested := make(chan error, 1)
+	c.rested = rested
+	go func() {
+		_, err := c.reader.Peek(1)
+		rested <- err
+	}()
+}
+
+// wakes ends the rest, and reports whether the connection is still open.
+func (c *keptConn) wakes() bool {
+	_ = c.conn.SetReadDeadline(time.Now())
+	err := <-c.rested
+	if e, ok := err.(net.Error); ok && e.Timeout() {
+		// bufio keeps an error only until it is told: it was.
+		return c.conn.SetReadDeadline(time.Time{}) == nil
+	}
+	_ = c.conn.Close()
+	return false
+}
+
+// send sends a request and reads the head of its answer.
+func (c *keptConn) send(request *http.Request) (*http.Response, error) {
+	if err := c.conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		return nil, err
+	}
+	c.used++
+	err := request.Write(c.conn)
+	if err == nil {
+		var answer *http.Response
+		if answer, err = http.ReadResponse(c.reader, request); err == nil {
+			return answer, nil
+		}
+	}
+	_ = c.conn.Close()
+	return nil, err
+}
+
+func (c *keptConn) String() string {
+	return fmt.Sprintf("the %s connection's request %d", c.conn.LocalAddr(), c.used)
+}
