@@ -15,10 +15,11 @@ var ordinary = []string{
 	"XDG_CONFIG_HOME", "XDG_CACHE_HOME", "GOCOVERDIR", "GOTRACEBACK", "GODEBUG",
 }
 
-// environment is what the plugin's process starts with, sorted. NAME_LIST_LAG goes along for the
-// provider of that name: its schema tells how long lists may lag before anything is configured.
+// environment is what the plugin's process starts with, sorted. NAME_LIST_LAG and NAME_CHECKS_TAKE
+// go along for the provider of that name: they say how slow its cloud is, and its schema tells of
+// the first before anything is configured.
 func (s Source) environment() []string {
-	names := append(slices.Clone(ordinary), lagVariable(s.Name))
+	names := append(slices.Clone(ordinary), variable(s.Name, "LIST_LAG"), variable(s.Name, "CHECKS_TAKE"))
 	var env []string
 	for _, name := range names {
 		if value, ok := s.lookupEnv(name); ok {
@@ -29,10 +30,9 @@ func (s Source) environment() []string {
 	return env
 }
 
-// lagVariable names the variable that overrides how long a provider's lists may lag:
-// DIGITALOCEAN_LIST_LAG.
-func lagVariable(provider string) string {
-	return strings.ToUpper(strings.ReplaceAll(provider, "-", "_")) + "_LIST_LAG"
+// variable names one that belongs to a provider: DIGITALOCEAN_LIST_LAG.
+func variable(provider, name string) string {
+	return strings.ToUpper(strings.ReplaceAll(provider, "-", "_")) + "_" + name
 }
 
 // credentials are the variables that a schema asks for, as far as they are set.

@@ -15,7 +15,7 @@ import (
 func TestKillWithLostAnswers(t *testing.T) {
 	t.Parallel()
 	lives := 3
-	if all {
+	if torture {
 		lives = 50
 	}
 	for seed := range lives {

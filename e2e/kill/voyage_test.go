@@ -65,6 +65,8 @@ func newVoyage(t *testing.T, faults cloud.Settings, environ ...string) *voyage {
 	t.Cleanup(func() { _ = os.RemoveAll(r.Root) })
 	r.Env = append(r.Env,
 		"DIGITALOCEAN_API_URL="+l.URL(lab.DigitalOcean), "DIGITALOCEAN_TOKEN="+l.Token(), "DIGITALOCEAN_LIST_LAG=50ms",
+		"DIGITALOCEAN_CHECKS_TAKE=150ms",
+		"GOGC=off", "GOMEMLIMIT=512MiB", // a run is short
 		"CLOUDSHIP_PAPER="+l.URL(lab.DigitalOcean), "CLOUDSHIP_PACE=5ms", "CLOUDSHIP_NEW_KEY=true", "CLOUDSHIP_AUTO_APPROVE=true")
 	r.Env = append(r.Env, environ...)
 	return &voyage{T: t, rig: r, lab: l}

@@ -17,6 +17,7 @@ const (
 	accessVariable     = "DIGITALOCEAN_ACCESS_TOKEN" // the word that doctl uses
 	endpointVariable   = "DIGITALOCEAN_API_URL"
 	lagVariable        = "DIGITALOCEAN_LIST_LAG"
+	checksVariable     = "DIGITALOCEAN_CHECKS_TAKE"
 	tokenPage          = "https://cloud.digitalocean.com/account/api/tokens"
 	limitPage          = "https://cloud.digitalocean.com/account/team/droplet_limit_increase"
 	dropletsPerRequest = 10
