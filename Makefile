@@ -22,13 +22,13 @@ setup: ## what tests and demo need on this machine
 test: setup ## everything
 	scripts/test
 
-test-fast: ## everything but what needs real servers
-	go test -race ./...
+test-fast: ## what needs no servers; kills at some calls only
+	go test -race -short ./...
 
 test-e2e: setup ## the lab's real servers
 	go test -tags e2e -count=1 -timeout $(E2E_TIMEOUT) ./e2e/...
 
-torture: setup ## kills at every call, on real servers, all of them; hours
+torture: setup ## kills at every moment on real servers, and many lives with lost answers; an hour
 	CLOUDSHIP_TORTURE=all go test -tags e2e -count=1 -timeout 12h -run Kill ./e2e/...
 
 demo: setup build ## release, switch and roll back under load, in the lab

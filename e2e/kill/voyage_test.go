@@ -3,11 +3,13 @@ package kill
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -25,20 +27,37 @@ import (
 var program string
 
 func TestMain(m *testing.M) {
-	built, remove, err := rig.Build(context.Background())
+	code, err := run(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+		code = 1
 	}
-	program = built
-	flag.Parse()
-	if err := flag.Set("test.parallel", "6"); err != nil { // they mostly wait
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	remove()
 	os.Exit(code)
+}
+
+// run runs the tests with everything below one folder, which goes away also when they are interrupted.
+func run(m *testing.M) (code int, err error) {
+	dir, err := os.MkdirTemp("", "cloudship-kill-")
+	if err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	interrupted := make(chan os.Signal, 1)
+	signal.Notify(interrupted, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-interrupted
+		_ = os.RemoveAll(dir)
+		os.Exit(130)
+	}()
+	flag.Parse()
+	err = errors.Join(os.Setenv("TMPDIR", dir), flag.Set("test.parallel", "6")) // they mostly wait
+	if err != nil {
+		return 1, err
+	}
+	if program, _, err = rig.Build(context.Background()); err != nil {
+		return 1, err
+	}
+	return m.Run(), nil
 }
 
 // voyage is one stack in a lab of its own, on paper.
