@@ -3,8 +3,9 @@
 // plugin, or both. The next apply converges: nothing is orphaned, nothing is there twice, no lock
 // is left, and the live group is never without a member.
 //
-// Each call is hit at each point, with each victim, each in turn. With -short every call that changes
-// something is hit at each point by one victim, and some of those that only ask.
+// With CLOUDSHIP_KILLS=all, as in make test, each call is hit at each point with each victim. Otherwise
+// every call that changes something is hit at each point, the victims taking turns, and some of those
+// that only ask.
 package kill
 
 import (
@@ -20,15 +21,17 @@ import (
 // points are where a call is held when the kill comes.
 var points = []string{cloud.BeforeEffect, cloud.AfterEffect, cloud.AfterAnswer}
 
-// torture is the mode without mercy for who waits.
-var torture = os.Getenv("CLOUDSHIP_TORTURE") == "all"
+var (
+	torture = os.Getenv("CLOUDSHIP_TORTURE") == "all"
+	every   = torture || os.Getenv("CLOUDSHIP_KILLS") == "all" // call, point and victim
+)
 
 // atEachPoint runs a voyage for each point of a call and each victim: begin sets out, and suffer takes
 // one blow and recovers; it reports false when the blow missed because there were no more such calls.
 func atEachPoint(t *testing.T, begin func(*testing.T) func(blow) bool) {
 	t.Parallel()
 	for i, point := range points {
-		if testing.Short() {
+		if !every {
 			t.Run(point, func(t *testing.T) {
 				fall(t, begin, func(method, n int) blow { return sampled(i, method, n) })
 			})
