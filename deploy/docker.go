@@ -94,6 +94,9 @@ func (h *Hosts) lookDocker(ctx context.Context, host *remote.Host, server resour
 		found.Broken = "Docker does not answer"
 		return found, nil
 	}
+	if found.Facts.Host.Volumes, err = h.volumes(ctx, host); err != nil {
+		return nil, err
+	}
 	found.Facts.Host.Neighbours, err = h.neighbours(ctx, host)
 	return found, err
 }

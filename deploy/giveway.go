@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,14 +20,15 @@ import (
 func (r *rollout) forced(name string) string {
 	s := r.release.Services[name]
 	s.Update.Order = template.StartFirst
-	alone := template.Release{Services: map[string]template.Service{name: s}, Volumes: r.release.Volumes}
-	return alone.StopFirst(name)
+	with := template.Release{Services: maps.Clone(r.release.Services), Volumes: r.release.Volumes}
+	with.Services[name] = s
+	return with.StopFirst(name)
 }
 
 // giveWay stops what stands in the way of containers that are to start: of the service's own,
-// those whose successors cannot start beside them, and of services that are no more, those that
-// hold a host port which the service has now. They are kept, to be started again if the successors
-// fail.
+// those whose successors cannot start beside them, and of other services, those that hold a host
+// port which the service has now, or write to a volume whose single writer it is now. They are kept,
+// to be started again if the successors fail.
 func (r *rollout) giveWay(ctx context.Context, name string, want int, kept map[int]container.InspectResponse) error {
 	starts := len(kept) < want || slices.ContainsFunc(r.of(name), func(c container.InspectResponse) bool {
 		k, ok := kept[numberOf(c.Config.Labels)]
@@ -47,6 +49,10 @@ func (r *rollout) giveWay(ctx context.Context, name string, want int, kept map[i
 			}
 		case service != name && r.holdsPort(c, name):
 			if err := r.stopFirst(ctx, c, "it has a host port that "+name+" needs"); err != nil {
+				return err
+			}
+		case service != name && r.holdsVolume(c, name) != "":
+			if err := r.stopFirst(ctx, c, "volume "+r.holdsVolume(c, name)+" has a single writer, which is "+name+" now"); err != nil {
 				return err
 			}
 		}
@@ -74,6 +80,24 @@ func (r *rollout) holdsPort(c container.InspectResponse, name string) bool {
 		}
 	}
 	return false
+}
+
+// holdsVolume names a volume that a container of another service writes to, though its single writer
+// is a service that is about to start; or "".
+func (r *rollout) holdsVolume(c container.InspectResponse, name string) string {
+	if r.release.Holder(c.Config.Labels[composeService]) {
+		return ""
+	}
+	for _, m := range r.release.MountsOf(name) {
+		v, ok := r.release.Volumes[m.Source]
+		if !ok || m.Type != template.MountVolume || m.ReadOnly || v.Stateful != template.SingleWriter || r.release.Holder(name) {
+			continue
+		}
+		if slices.ContainsFunc(c.Mounts, func(has container.MountPoint) bool { return has.Name == v.Name && has.RW }) {
+			return m.Source
+		}
+	}
+	return ""
 }
 
 // fixedPorts lists the host ports that a service certainly takes, as "80/tcp".

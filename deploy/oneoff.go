@@ -129,12 +129,37 @@ func (r *rollout) oneOff(ctx context.Context, name string, hook template.Hook) e
 	}
 	labels := r.labels(name, config, 0)
 	labels[composeOneOff] = "True"
+	from := r.volumesFrom(bound)
+	revealed.Mounts = r.earlyMounts(name, revealed.Mounts)
 	c := hookCommand(revealedHook)
 	return r.runOneOff(ctx, hook, c.stdin, blueprint{
-		image: r.images[name], release: r.release, binds: binds, api: r.engine.ClientVersion(), from: r.volumesFrom(bound), labels: labels,
+		image: r.images[name], release: r.release, binds: binds, api: r.engine.ClientVersion(), from: from, labels: labels,
 		service:   onceOnly(r.shared(revealed), hook, c),
 		container: fmt.Sprintf("%s-%s-%s-%s", r.release.Project, name, hook.Name, strings.TrimPrefix(r.id, "r-")),
 	})
+}
+
+// earlyMounts are a service's mounts, with those that it takes from services which have no container
+// yet mounted by themselves.
+func (r *rollout) earlyMounts(name string, own []template.Mount) []template.Mount {
+	missing := map[string]template.Mount{}
+	for _, m := range own {
+		if m.Type == template.MountService && len(r.live[m.Source]) == 0 {
+			missing[m.Source] = m
+		}
+	}
+	mounts := slices.Clone(own)
+	for _, source := range slices.Sorted(maps.Keys(missing)) {
+		for _, m := range r.release.MountsOf(source) {
+			taken := slices.ContainsFunc(mounts, func(other template.Mount) bool { return other.Target == m.Target })
+			if m.Type == template.MountTree || taken {
+				continue
+			}
+			m.ReadOnly = m.ReadOnly || missing[source].ReadOnly
+			mounts = append(mounts, m)
+		}
+	}
+	return mounts
 }
 
 // bindEarly resolves a service's late references where not all of its peers may be there yet: files

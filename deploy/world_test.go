@@ -19,6 +19,7 @@ import (
 
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 )
@@ -28,6 +29,9 @@ import (
 //
 //	broken   its health check fails
 //	crashes  it ends again and again
+//
+// A container with a variable ROW adds it to the rows of each volume that it may write to when it
+// starts; one whose command is "true" ends at once.
 //
 // A container whose service is proxy reads its upstreams, one address a line, from the file that is
 // mounted at /upstreams: when it starts, and when "reload" is run in it, which fails when the file
@@ -135,7 +139,7 @@ func newWorld(t *testing.T) *world {
 	handle("POST /volumes/create", true, func(r *http.Request) (any, error) {
 		var v struct{ Name string }
 		err := json.NewDecoder(r.Body).Decode(&v)
-		w.volumes[v.Name] = map[string]string{"Name": v.Name}
+		w.volumes[v.Name] = map[string]string{"Name": v.Name, "Rows": ""}
 		return v, err
 	})
 	w.http = httptest.NewServer(mux)
@@ -291,8 +295,39 @@ func (w *world) create(r *http.Request) (any, error) {
 		c.networking = request.NetworkingConfig.EndpointsConfig
 	}
 	c.State = &container.State{Status: container.StateCreated}
+	if err := w.mountAll(c); err != nil {
+		return nil, err
+	}
 	w.containers[c.ID] = c
 	return container.CreateResponse{ID: c.ID}, nil
+}
+
+// mountAll gives a container its volumes: those that it names, and those of other containers.
+func (w *world) mountAll(c *fakeContainer) error {
+	for _, m := range c.HostConfig.Mounts {
+		if m.Type != mount.TypeVolume {
+			continue
+		}
+		if m.Source == "" {
+			return errors.New("an anonymous volume")
+		}
+		if _, there := w.volumes[m.Source]; !there {
+			return fmt.Errorf("there is no volume %s", m.Source)
+		}
+		c.Mounts = append(c.Mounts, container.MountPoint{Type: mount.TypeVolume, Name: m.Source, Destination: m.Target, RW: !m.ReadOnly})
+	}
+	for _, from := range c.HostConfig.VolumesFrom {
+		id, mode, _ := strings.Cut(from, ":")
+		other, there := w.containers[id]
+		if !there {
+			return notFound(id)
+		}
+		for _, m := range other.Mounts {
+			m.RW = m.RW && mode != "ro"
+			c.Mounts = append(c.Mounts, m)
+		}
+	}
+	return nil
 }
 
 // start gives a container another address at every start, as an engine may.
@@ -311,15 +346,31 @@ func (w *world) start(c *fakeContainer, _ *http.Request) error {
 	switch {
 	case slices.Contains(c.Config.Env, "VERSION=crashes"):
 		c.RestartCount = 5
+	case slices.Contains(c.Config.Cmd, "true"):
+		w.state(c, container.StateExited, 0)
+		return nil
 	case slices.Contains(c.Config.Env, "JOB=yes"):
 		w.state(c, container.StateExited, 0)
 		return nil
 	}
 	w.state(c, container.StateRunning, 0)
+	w.insert(c)
 	if c.Config.Labels[composeService] == "proxy" {
 		return w.read(c)
 	}
 	return nil
+}
+
+// insert adds a container's row to what it may write to.
+func (w *world) insert(c *fakeContainer) {
+	for _, v := range c.Config.Env {
+		row, ok := strings.CutPrefix(v, "ROW=")
+		for _, m := range c.Mounts {
+			if ok && m.RW {
+				w.volumes[m.Name]["Rows"] += row + " "
+			}
+		}
+	}
 }
 
 func samePort(a, b *fakeContainer) bool {

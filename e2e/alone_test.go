@@ -52,6 +52,7 @@ const once = `
 `
 
 // TestAlone renews a group in place, under load, and wants what runs once per release to run once.
+// What that leaves lies in the volume of a container that only holds data.
 func TestAlone(t *testing.T) {
 	v := begin(t, "alone")
 	if err := os.WriteFile(filepath.Join(v.Dir, "cloudship.hcl"), []byte(alone), 0o644); err != nil {
@@ -59,8 +60,9 @@ func TestAlone(t *testing.T) {
 	}
 	v.edit("compose.yaml",
 		"\n      hooks:\n", once,
-		"    ports:\n      - \"80:80\"\n", "    ports:\n      - \"80:80\"\n    volumes: [\"ran:/ran\"]\n",
-		"\nconfigs:\n  upstream:", "\nvolumes:\n  ran: {}\n\nconfigs:\n  upstream:")
+		"    ports:\n      - \"80:80\"\n", "    ports:\n      - \"80:80\"\n    volumes_from: [data]\n",
+		"\nconfigs:\n  upstream:", "\n  data:\n    build: proxy\n    command: [\"true\"]\n    volumes: [/ran]\n\nconfigs:\n  upstream:")
+	v.data = []string{"--destroy-data", "data-ran"}
 	ran := func() string {
 		return strings.Join(strings.Fields(v.on("shop", "docker", "exec", "alone-proxy-1", "cat", "/ran/log")), " ")
 	}
@@ -99,6 +101,13 @@ func TestAlone(t *testing.T) {
 	v.ship(0, "apply", "-y", "--var", "version=v2")
 	v.serves(url, "v2")
 	v.settled("--var", "version=v2")
+
+	// The container that holds the data has ended long since; what is in it is not destroyed unnamed.
+	v.says(v.ship(3, "destroy", "-y"), "data-ran: volume alone_data-ran on group.shop.server[0]", "add --destroy-data data-ran")
+	v.settled("--var", "version=v2")
+	if have := ran(); have != "v1 v2 broken" {
+		t.Errorf("the data that releases have left is %q, want that of v1, v2 and broken", have)
+	}
 
 	if found := v.on("shop", "sh", "-c", "grep -rl "+v.secret+" /var/lib/cloudship || true"); strings.TrimSpace(found) != "" {
 		t.Errorf("the planted secret is unsealed in %s", found)

@@ -33,6 +33,7 @@ type voyage struct {
 	t       *testing.T
 	ctx     context.Context
 	secret  string
+	data    []string // flags that name what may be lost at the end
 	printed bytes.Buffer
 	mu      sync.Mutex
 }
@@ -310,7 +311,7 @@ func (v *voyage) deleteDroplet(group string) {
 func (v *voyage) end() {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(base), 2*time.Minute)
 	defer cancel()
-	if out := v.Run(ctx, "destroy", "-y"); out.Err != nil {
+	if out := v.Run(ctx, append([]string{"destroy", "-y"}, v.data...)...); out.Err != nil {
 		v.t.Errorf("destroy: %v", out.Err)
 	}
 	if out := v.Run(ctx, "lab", "logs", "--lab", v.Lab); out.Err != nil {

@@ -145,6 +145,9 @@ func (s *Session) Apply(ctx context.Context, p *plan.Plan) (plan.Result, error) 
 	if s.serial() != p.Serial {
 		return plan.Result{}, &StaleError{[]string{"somebody else applied meanwhile"}}
 	}
+	if err := plan.Spare(p, p.Data); err != nil {
+		return plan.Result{}, err
+	}
 	if err := s.lease.Use(string(s.id), s.key); err != nil {
 		return plan.Result{}, err
 	}

@@ -63,15 +63,8 @@ func (s *Session) holdsData(name string, candidates map[string]resource.ReleaseE
 	return slices.ContainsFunc(s.documents(name, candidates), keepsData)
 }
 
-// keepsData reports whether a release has volumes whose data would be lost with the server.
-func keepsData(r *template.Release) bool {
-	for _, v := range r.Volumes {
-		if v.Stateful != "" && !v.External {
-			return true
-		}
-	}
-	return false
-}
+// keepsData reports whether a release writes data that would be lost with the server.
+func keepsData(r *template.Release) bool { return len(r.Data(template.AnyServer)) > 0 }
 
 // drains reports whether what the groups run can be drained.
 func (s *Session) drains(groups []string, candidates map[string]resource.ReleaseEntry) bool {

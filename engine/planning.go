@@ -20,6 +20,8 @@ type Request struct {
 	Destroy  bool
 	NoClouds bool // plan from what is remembered of clouds
 	NoHosts  bool // plan from what is remembered of hosts
+
+	DestroyData []string // names of data that may be lost: of volumes in the Compose file, with a group where that is not clear
 }
 
 // Plan asks the world and compares. It changes nothing, but for images that are built in the local
@@ -72,10 +74,15 @@ func (s *Session) Plan(ctx context.Context, r Request) (*plan.Plan, error) {
 		return nil, err
 	}
 	tell(wants, have, decision.Intent)
+	held := s.held(have, !r.NoHosts)
+	if !r.Destroy {
+		decision.Notes = append(decision.Notes, unused(wants, have, releasesOf(memory, candidates))...)
+	}
 	p, err := plan.Make(plan.Input{
 		Command: s.options.Command, Serial: s.serial(), Now: time.Now().UTC(), Nonce: nonce(), Memory: memory, Have: have, Wants: wants,
 		Groups: groups, Balancers: balancers, Decision: decision, Schemas: s.schemas(), Releases: byID(candidates), Costs: costs,
 		Providers: s.configs(configs), Targets: r.Targets, Replace: r.Replace, Destroy: r.Destroy,
+		Data: held, DestroyData: r.DestroyData,
 	})
 	if err != nil {
 		return nil, err
@@ -83,6 +90,9 @@ func (s *Session) Plan(ctx context.Context, r Request) (*plan.Plan, error) {
 	s.have = have
 	p.Stack = s.id
 	p.Seen = fingerprints(have)
+	if err := plan.Spare(p, held); err != nil {
+		return p, err
+	}
 	if err := s.checkExternals(ctx, p, have); err != nil {
 		return p, err
 	}
@@ -103,6 +113,16 @@ func byID(candidates map[string]resource.ReleaseEntry) map[string]resource.Relea
 		m[c.ID] = c
 	}
 	return m
+}
+
+// releasesOf are the releases that are remembered, and the candidates.
+func releasesOf(memory resource.Memory, candidates map[string]resource.ReleaseEntry) map[string]resource.ReleaseEntry {
+	all := maps.Clone(memory.Releases)
+	if all == nil {
+		all = map[string]resource.ReleaseEntry{}
+	}
+	maps.Copy(all, byID(candidates))
+	return all
 }
 
 // ErrLostState says that there are things of this stack in a cloud, but no state that knows them.

@@ -143,8 +143,10 @@ func (s *Session) random(place string, n int) string {
 
 // misfits says what keeps a release from running on the servers that are to run it.
 func misfits(s *stack.Stack, t *stack.Template, r *template.Release) []error {
-	var errs []error
+	errs := r.CheckScale(t.Scale)
+	var names []string
 	for _, g := range s.GroupsOf(t.Name) {
+		names = append(names, g.Name)
 		for _, err := range r.CheckServers(g.Servers) {
 			errs = append(errs, fmt.Errorf("group %s: %w", g.Name, err))
 		}
@@ -158,7 +160,7 @@ func misfits(s *stack.Stack, t *stack.Template, r *template.Release) []error {
 			}
 		}
 	}
-	return errs
+	return append(errs, r.CheckGroups(names)...)
 }
 
 // commitOf is the git commit of a folder, "-dirty" when something in it has changed, or "".

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -87,13 +88,16 @@ func (s *Session) releasesOf(balancer string) []resource.ReleaseEntry {
 	return list
 }
 
-// checkScale refuses to scale what no group runs yet, and services that there are not.
+// checkScale refuses to scale what no group runs yet, services that there are not, and single writers.
 func (s *Session) checkScale(wanted map[string]map[string]int) error {
 	for template, services := range wanted {
 		known := map[string]bool{}
 		for _, r := range s.documents(template, nil) {
 			for name := range r.Services {
 				known[name] = true
+			}
+			if errs := r.CheckScale(services); len(errs) > 0 {
+				return errors.Join(errs...)
 			}
 		}
 		if len(known) == 0 {

@@ -238,8 +238,8 @@ func (m *maker) protect(v *verdict, named, dead bool) {
 	a := v.want.Address
 	switch {
 	case v.act == Replace && named:
-	case v.act == Replace && a.Kind() == resource.KindServer && m.groups[a.Name].Data:
-		v.hold("it holds data: name it with --replace")
+	case v.act == Replace && a.Kind() == resource.KindServer && m.holdsData(v.rec) && !m.mayLose(v.rec):
+		v.hold("it holds data: " + m.nameIt(v.rec))
 	case v.act == Replace && dead:
 	case v.act == Replace && a.Kind() == resource.KindLoadBalancer && Established(m.in.Memory, a.Name):
 		v.hold("it serves, and a new one would have another address: name it with --replace")

@@ -24,6 +24,8 @@ func Make(in Input) (*Plan, error) {
 	m.switches()
 	m.removals()
 	m.keepTargets()
+	m.mourn()
+	m.strange()
 	steps, err := m.steps()
 	if err != nil {
 		return nil, err
@@ -32,7 +34,7 @@ func Make(in Input) (*Plan, error) {
 		Format: Format, Stack: in.Memory.Stack, Serial: in.Serial, Made: in.Now, Command: in.Command,
 		Steps: steps, Settled: m.settled(), Forget: m.forgotten(), Intent: in.Decision.Intent, Providers: in.Providers, Destroy: in.Destroy,
 		Changes: m.changes(), Drift: m.drift(), Deferred: m.deferrals(), Unknown: m.unknowns(), Notes: m.notes,
-		Prices: m.prices(),
+		Prices: m.prices(), Data: m.destroyed(),
 	}
 	if in.Destroy {
 		p.Intent = resource.Intent{History: in.Memory.Intent.History}

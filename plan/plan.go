@@ -35,6 +35,7 @@ type Plan struct {
 	Prices    Prices                           `json:"prices"`
 	Sealed    string                           `json:"sealed,omitempty"` // the secrets that its calls need, sealed under the stack's key
 	Destroy   bool                             `json:"destroy,omitempty"`
+	Data      []Data                           `json:"data,omitempty"` // what is lost with the servers that it deletes
 	Seen      map[resource.Address]string      `json:"seen,omitempty"` // digest of what was found of each address: tells whether the world moved
 }
 

@@ -39,6 +39,7 @@ func Print(w io.Writer, p *Plan, style Style) {
 	pr.drift(p.Drift)
 	pr.deferred(p.Deferred)
 	pr.unknown(p.Unknown)
+	pr.data(p)
 	pr.section("notes", len(p.Notes))
 	for _, n := range p.Notes {
 		pr.line("  %s", n)
@@ -201,6 +202,13 @@ func (pr *printer) remark(c Change, name string, _ int) {
 	}
 	pr.line("  %s", name)
 	pr.fields(c.Fields, false)
+}
+
+func (pr *printer) data(p *Plan) {
+	pr.section("data destroyed", len(p.Data))
+	for _, d := range p.Data {
+		pr.line("  %s", pr.style(Removed, d.tell(p.Made, d.full())))
+	}
 }
 
 func (pr *printer) unknown(list []resource.Unknown) {

@@ -54,8 +54,8 @@ func (m *maker) removeUnwanted(a resource.Address, rec resource.Record) {
 	if m.unknown(a, rec.Provider) != "" {
 		return
 	}
-	if a.Kind() == resource.KindServer && m.groups[a.Name].Data && !slices.Contains(m.in.Replace, a) {
-		m.held = append(m.held, Deferral{Address: a, Reason: "it is not wanted any more and holds data: name it with --replace"})
+	if a.Kind() == resource.KindServer && !m.in.Destroy && m.holdsData(rec) && !m.mayLose(rec) && !slices.Contains(m.in.Replace, a) {
+		m.held = append(m.held, Deferral{Address: a, Reason: "it is not wanted any more and holds data: " + m.nameIt(rec)})
 		return
 	}
 	reason := "not wanted any more"
@@ -69,7 +69,7 @@ func (m *maker) remove(rec resource.Record, reason string) {
 	a := rec.Mark.Address
 	found := rec.Found
 	mv := &move{do: DoDelete, provider: rec.Provider, reason: reason, item: resource.Item{Mark: rec.Mark, Have: &found},
-		tag: a.Kind() == resource.KindServer && !m.groups[a.Name].Data}
+		tag: a.Kind() == resource.KindServer && !m.holdsData(rec)}
 	if v := m.verdicts[a]; v != nil {
 		mv.detail = generation(rec.Mark.Generation)
 		if v.rec.Mark == rec.Mark && v.rec.ID != rec.ID {
@@ -190,7 +190,7 @@ func (m *maker) deletedFirst(a resource.Address) bool {
 		a = on
 	}
 	v := m.verdicts[a]
-	return v != nil && v.act == Replace && a.Kind() == resource.KindServer && m.groups[a.Name].Data
+	return v != nil && v.act == Replace && a.Kind() == resource.KindServer && m.holdsData(v.rec)
 }
 
 // orderRemovals draws the edges of removal: the one that orders creation, reversed.

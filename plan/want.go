@@ -27,7 +27,7 @@ type Group struct {
 	Template string // empty: servers alone
 	Provider string
 	Servers  int
-	Data     bool // its servers hold data: none is replaced or removed unless it is named
+	Data     bool // its servers hold data: none is replaced or removed unless it, or all of its data, is named
 }
 
 // A Balancer is what Decide and Make need to know of a load balancer.
@@ -65,8 +65,11 @@ type Input struct {
 	Costs     map[resource.Address]resource.Price // what is there now, a month, where it differs from the wants' prices
 	Providers map[string]resource.Config          // by alias, kept in the plan
 	Targets   []resource.Address                  // nothing but these and what they rest on; empty: everything
-	Replace   []resource.Address                  // replaced although nothing asks for it; names data as well
+	Replace   []resource.Address                  // replaced although nothing asks for it
 	Destroy   bool                                // everything goes; Wants and Decision are not looked at
+
+	Data        []Data   // what the servers hold, as far as is known; that of servers that are gone, too
+	DestroyData []string // names of data that may be lost
 }
 
 // Flags are the user's wishes of the moment.

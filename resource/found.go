@@ -86,6 +86,8 @@ type HostFacts struct {
 	DockerVersion string `json:"docker_version,omitempty"`
 	APIVersion    string `json:"api_version,omitempty"`
 
+	Volumes []Volume `json:"volumes,omitempty"` // the stack's, used or not; nil also where Docker could not be asked
+
 	Neighbours []Neighbour `json:"neighbours,omitempty"` // what others have in the engine
 }
 
@@ -103,6 +105,12 @@ type Access struct {
 	User    string  `json:"user,omitempty"` // root, or one who may sudo; empty is root
 	HostKey string  `json:"host_key"`       // the only one that is accepted, ever: "ssh-ed25519 AAAA..."
 	Jump    *Access `json:"jump,omitempty"` // the host through which this one is reached
+}
+
+// Volume is a named volume of a stack on a server.
+type Volume struct {
+	Name string `json:"name"`          // the engine's own
+	Key  string `json:"key,omitempty"` // in the Compose file
 }
 
 // Health is what is known of a member.

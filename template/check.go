@@ -22,46 +22,6 @@ func size(bytes int64) string {
 	return fmt.Sprintf("%d bytes", bytes)
 }
 
-// classify settles which volumes have a single writer: those that one container writes to, unless
-// the template says otherwise.
-func (c *converter) classify(r *Release) {
-	for _, key := range sortedKeys(r.Volumes) {
-		v := r.Volumes[key]
-		writers, containers := r.writers(key)
-		switch {
-		case len(writers) == 0:
-		case v.Stateful == "" && containers <= 1:
-			v.Stateful = SingleWriter
-		case v.Stateful == "":
-			v.Stateful = Shared
-			c.warnf([]string{"volumes", key}, "volume %s is written to by %d containers at once (%s)", key, containers, strings.Join(writers, ", ")).Hint = "if that is meant, say so: volumes." + key + ".x-cloudship.stateful: shared"
-		case v.Stateful == SingleWriter && containers > 1:
-			c.errorf([]string{"volumes", key}, "volume %s has a single writer, but %d containers write to it (%s)", key, containers, strings.Join(writers, ", ")).Hint = "mount it read-only in the others (:ro), or say stateful: shared"
-		}
-		r.Volumes[key] = v
-	}
-	for _, name := range sortedKeys(r.Services) {
-		if s := r.Services[name]; s.Stateful == SingleWriter && s.Replicas > 1 {
-			c.errorf([]string{"services", name}, "services.%s: stateful with a single writer, but it has %d replicas", name, s.Replicas)
-		}
-	}
-}
-
-// writers lists the services that mount a volume writable, and counts their containers.
-func (r *Release) writers(volume string) (services []string, containers int) {
-	for _, name := range sortedKeys(r.Services) {
-		s := r.Services[name]
-		for _, m := range s.Mounts {
-			if m.Type == MountVolume && m.Source == volume && !m.ReadOnly {
-				services = append(services, name)
-				containers += s.Replicas
-				break
-			}
-		}
-	}
-	return services, containers
-}
-
 // conflicts reports what cannot work on any server.
 func (c *converter) conflicts(r *Release) {
 	taken := map[string]string{}
@@ -120,8 +80,8 @@ func (r *Release) CheckServers(count int) []error {
 		return errs
 	}
 	for _, key := range sortedKeys(r.Volumes) {
-		writers, _ := r.writers(key)
-		if v := r.Volumes[key]; !v.PerServer && !v.External && len(writers) > 0 && r.everywhere(writers, count) {
+		writers, _ := r.writers(key, nil)
+		if v := r.Volumes[key]; !v.PerServer && !v.External && v.Stateful != Scratch && len(writers) > 0 && r.everywhere(writers, count) {
 			errs = append(errs, &Diagnostic{Severity: SeverityError, Message: fmt.Sprintf("template %s: volume %s would have its own data on each of %d servers", r.Template, key, count),
 				Hint: "if that is meant, say volumes." + key + ".x-cloudship.per_server: true; else keep its service on one server: services." + writers[0] + ".x-cloudship.host: 0"})
 		}

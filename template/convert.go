@@ -44,6 +44,7 @@ func (c *converter) release() *Release {
 			d.Hint = "all are in profiles that are off: " + strings.Join(off, ", ")
 		}
 	}
+	c.nameAnonymous(r)
 	c.restarts(r)
 	c.classify(r)
 	c.late(r)
@@ -250,6 +251,8 @@ func (c *converter) restarts(r *Release) {
 		switch {
 		case s.Restart.Policy == "" && once[name]:
 			s.Restart.Policy = "no"
+		case s.Restart.Policy == "" && r.Holder(name) && endsAtOnce(s):
+			s.Restart.Policy = "no" // its container is all that is wanted of it
 		case s.Restart.Policy == "":
 			s.Restart.Policy = "unless-stopped"
 		case once[name] && s.Restart.Policy != "no" && s.Restart.Policy != "on-failure":

@@ -164,6 +164,7 @@ type Stateful string
 const (
 	SingleWriter Stateful = "single-writer" // never two containers at a time
 	Shared       Stateful = "shared"        // several may use it at once
+	Scratch      Stateful = "false"         // of a volume: what is in it can be lost, as a cache
 )
 
 // Duration is a time.Duration that is text in JSON: "1m30s".

@@ -96,7 +96,7 @@ type Volume struct {
 	Driver     string            `json:"driver,omitempty"`
 	DriverOpts map[string]string `json:"driver_opts,omitempty"`
 	Labels     map[string]string `json:"labels,omitempty"`
-	Stateful   Stateful          `json:"stateful,omitempty"` // single-writer unless said otherwise, where a service mounts it writable
+	Stateful   Stateful          `json:"stateful,omitempty"` // single-writer unless said otherwise, where a service mounts it writable; false: scratch
 	PerServer  bool              `json:"per_server,omitempty"`
 }
 

@@ -197,9 +197,13 @@ func (x *extension) stateful() Stateful {
 		return SingleWriter
 	case false:
 		x.value("stateful")
-		return ""
+		return Scratch
 	}
-	return Stateful(x.word("stateful", string(SingleWriter), string(Shared), "true", "false"))
+	word := x.word("stateful", string(SingleWriter), string(Shared), "true", string(Scratch))
+	if word == "true" { // after interpolation
+		return SingleWriter
+	}
+	return Stateful(word)
 }
 
 // portRange reads "32000-59000".

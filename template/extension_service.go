@@ -27,7 +27,9 @@ func (c *converter) serviceExtension(path []string, in types.Extensions, s *Serv
 	defer x.done()
 	s.PublishAll = x.boolean("publish_all")
 	s.PerServer = x.boolean("per_server")
-	s.Stateful = x.stateful()
+	if s.Stateful = x.stateful(); s.Stateful == Scratch {
+		s.Stateful = ""
+	}
 	s.Host = x.hosts("host")
 	s.Probe = c.probe(&x)
 	if d := x.m["drain"]; d != nil {

@@ -165,8 +165,8 @@ func (r *Release) StopFirst(service string) string {
 	if s.Stateful == SingleWriter {
 		return "the service is stateful with a single writer"
 	}
-	for _, m := range s.Mounts {
-		if m.Type == MountVolume && !m.ReadOnly && r.Volumes[m.Source].Stateful == SingleWriter {
+	for _, m := range r.MountsOf(service) {
+		if m.Type == MountVolume && !m.ReadOnly && r.Volumes[m.Source].Stateful == SingleWriter && !r.Holder(service) {
 			return "volume " + m.Source + " has a single writer"
 		}
 	}

@@ -40,9 +40,9 @@ func newApplyCommand(t *terminal, g *global) *cobra.Command {
 The live group's release is never touched: a new one goes to the idle group. With --switch the
 idle group is then tested and made live: the one line for a pipeline, harmless when run twice.
 
-Exit codes: 0 done, 1 error, 4 locked, 5 the plan is stale, 6 stopped half-way (run again),
-7 the release was bad and was switched back, 8 preflight failed, 9 the release was bad and was
-not switched.`,
+Exit codes: 0 done, 1 error, 3 data would be lost that --destroy-data does not name, 4 locked,
+5 the plan is stale, 6 stopped half-way (run again), 7 the release was bad and was switched back,
+8 preflight failed, 9 the release was bad and was not switched.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {

@@ -22,7 +22,7 @@ type planOptions struct {
 	out      string
 	detailed bool
 	switches bool
-	destroy  bool
+	all      bool // plan 'destroy'
 }
 
 func newPlanCommand(t *terminal, g *global) *cobra.Command {
@@ -42,7 +42,7 @@ Exit codes: 0 done, 1 error, 2 there are changes (with --detailed-exitcode), 8 p
 	cmd.Flags().StringVarP(&o.out, "out", "o", "", "save the plan in this file, for 'apply FILE'")
 	cmd.Flags().BoolVar(&o.detailed, "detailed-exitcode", false, "exit 2 when there are changes")
 	cmd.Flags().BoolVar(&o.switches, "switch", false, "plan 'apply --switch'")
-	cmd.Flags().BoolVar(&o.destroy, "destroy", false, "plan 'destroy'")
+	cmd.Flags().BoolVar(&o.all, "destroy", false, "plan 'destroy'")
 	return cmd
 }
 
@@ -51,7 +51,7 @@ func runPlan(ctx context.Context, t *terminal, g *global, o *planOptions) error 
 	if err != nil {
 		return err
 	}
-	request.Flags.Switch, request.Destroy = o.switches, o.destroy
+	request.Flags.Switch, request.Destroy = o.switches, o.all
 	options, err := o.options(ctx, t, g, "plan")
 	if err != nil {
 		return err

@@ -94,6 +94,7 @@ func codeOf(ctx context.Context, err error) int {
 	var usage *usageError
 	var stale *engine.StaleError
 	var bad *plan.BadRelease
+	var data *plan.DataError
 	var interrupted *interruptedError
 	switch {
 	case err == nil:
@@ -108,6 +109,8 @@ func codeOf(ctx context.Context, err error) int {
 		return exitLocked
 	case errors.As(err, &stale):
 		return exitStale
+	case errors.As(err, &data):
+		return exitPolicy
 	case errors.As(err, &bad):
 		return exitRefused
 	case errors.Is(err, engine.ErrPreflight), errors.Is(err, state.ErrNoKey), errors.Is(err, state.ErrWrongKey),

@@ -148,12 +148,14 @@ type planFlags struct {
 	replace []string
 	refresh string
 	again   bool
+	destroy []string
 }
 
 func (f *planFlags) add(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&f.targets, "target", nil, "plan nothing but this address (or group.NAME) and what it rests on; may be repeated")
 	fs.StringArrayVar(&f.replace, "replace", nil, "replace this address although nothing asks for it; may be repeated")
 	fs.StringVar(&f.refresh, "refresh", "all", "whom to ask first: all, clouds (no hosts), none")
+	fs.StringArrayVar(&f.destroy, "destroy-data", nil, "this data may be lost with its server: a volume's name in the Compose file, or GROUP.NAME; may be repeated")
 	fs.BoolVar(&f.again, "again", false, "take a release that was switched or rolled back from before")
 }
 
@@ -181,7 +183,7 @@ func (f *planFlags) request() (engine.Request, error) {
 	default:
 		return r, &usageError{fmt.Errorf("--refresh %q: want all, clouds or none", f.refresh)}
 	}
-	r.Flags.Again = f.again
+	r.Flags.Again, r.DestroyData = f.again, f.destroy
 	return r, nil
 }
 

@@ -48,5 +48,8 @@ func (t *terminal) planJSON(p *plan.Plan) {
 	for _, u := range p.Unknown {
 		t.object("unknown", u.Address.String()+": "+u.Reason, map[string]any{"unknown": u})
 	}
+	for _, d := range p.Data {
+		t.object("data_destroyed", fmt.Sprintf("%s on %s", d.Name, d.Server.Address), map[string]any{"data": d})
+	}
 	t.object("change_summary", plan.Summary(p), map[string]any{"steps": len(p.Steps), "prices": p.Prices, "notes": p.Notes})
 }

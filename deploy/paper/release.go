@@ -18,6 +18,7 @@ const (
 	currentFile  = "current.json" // what runs; written when a rollout is done
 	containers   = "containers/"  // one file for each
 	releases     = "releases/"    // what it keeps, one file for each
+	volumes      = "volumes/"     // one file for each
 	routes       = "routes/"      // the last commit of each route
 	downFile     = "down"         // what runs here does not answer: the lab's balancers look for it
 	paperVersion = "20.10.24"
@@ -99,7 +100,7 @@ func (d *Driver) look(ctx context.Context, server resource.Found) ([]resource.Fo
 	docker := resource.Found{
 		Mark: mark(resource.DockerOn(a.Name, a.Index)), ID: server.ID, Ready: true,
 		Spec: &resource.DockerSpec{Server: a, Keys: r.Keys}, Observed: []string{"server", "keys"},
-		Facts: resource.Facts{Enrolled: true, Host: &resource.HostFacts{Distribution: "paper", CPUs: 1, MemoryMB: 1024, DockerVersion: paperVersion, APIVersion: "1.41"}},
+		Facts: resource.Facts{Enrolled: true, Host: &resource.HostFacts{Distribution: "paper", CPUs: 1, MemoryMB: 1024, DockerVersion: paperVersion, APIVersion: "1.41", Volumes: files.volumes()}},
 	}
 	var runs current
 	if ok, err := files.get(currentFile, &runs); err != nil || !ok {
@@ -170,6 +171,18 @@ func (d disk) kept() []kept {
 		}
 	}
 	slices.SortFunc(list, func(a, b kept) int { return b.Used.Compare(a.Used) })
+	return list
+}
+
+// volumes lists the volumes on the server; it is never nil.
+func (d disk) volumes() []resource.Volume {
+	list := []resource.Volume{}
+	for _, name := range slices.Sorted(maps.Keys(d)) {
+		var v resource.Volume
+		if ok, err := d.get(name, &v); strings.HasPrefix(name, volumes) && err == nil && ok {
+			list = append(list, v)
+		}
+	}
 	return list
 }
 
@@ -247,6 +260,15 @@ func replicas(r *template.Release, spec *resource.ReleaseSpec) map[string]int {
 // rollOut starts the containers of a release beside the old ones, and takes those away when they
 // are healthy.
 func (h host) rollOut(ctx context.Context, r *template.Release, now current, files disk, say func(string)) error {
+	for _, key := range slices.Sorted(maps.Keys(r.Volumes)) {
+		name := volumes + r.Volumes[key].Name + ".json"
+		if _, there := files[name]; there || r.Volumes[key].External {
+			continue
+		}
+		if err := h.write(ctx, name, resource.Volume{Name: r.Volumes[key].Name, Key: key}); err != nil {
+			return err
+		}
+	}
 	wanted := map[string]bool{}
 	var started []string
 	for _, service := range slices.Sorted(maps.Keys(now.Replicas)) {
