@@ -100,7 +100,9 @@ services:
 		}
 	}
 	r = mustRender(t, `services: { app: { image: x, volumes: [/scratch] } }`)
-	if !slices.ContainsFunc(r.Warnings, func(d *Diagnostic) bool { return strings.Contains(d.Text(), "what is written to /scratch goes with each container") }) {
+	if !slices.ContainsFunc(r.Warnings, func(d *Diagnostic) bool {
+		return strings.Contains(d.Text(), "what is written to /scratch goes with each container")
+	}) {
 		t.Errorf("warnings %v", r.Warnings)
 	}
 }

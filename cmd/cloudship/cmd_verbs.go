@@ -19,7 +19,7 @@ func newDestroyCommand(t *terminal, g *global) *cobra.Command {
 		Long: `Remove everything of this stack. A server that holds data, in named volumes or folders of stateful services, is
 removed only when --destroy-data names all of it; else nothing is changed (exit 3).`,
 		Example: "  cloudship destroy --destroy-data db --destroy-data uploads",
-		Args:  cobra.NoArgs,
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			request, err := o.request()
 			if err != nil {

@@ -43,7 +43,7 @@ func fantasyreality(ctx context.Context, d *demonstration) error {
 		return err
 	}
 	title("destroying everything")
-	return d.ship(ctx, "destroy", "-y")
+	return d.ship(ctx, "destroy", "-y", "--destroy-data", "data")
 }
 
 // season is the story's site as it is worked on.
