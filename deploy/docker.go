@@ -32,6 +32,9 @@ func (h *Hosts) putDocker(ctx context.Context, c resource.Call, mark resource.Ma
 	if err != nil {
 		return nil, err
 	}
+	if err := putJournal(ctx, h.folder(host), spec.Log, say); err != nil {
+		return nil, err
+	}
 	if err := h.folder(host).write(ctx, serverFile{Mark: server.Mark}, "server.json"); err != nil {
 		return nil, err
 	}
@@ -65,12 +68,16 @@ func (h *Hosts) lookDocker(ctx context.Context, host *remote.Host, server resour
 	if err != nil {
 		return nil, err
 	}
+	journal, err := lookJournal(ctx, h.folder(host))
+	if err != nil {
+		return nil, err
+	}
 	a := server.Mark.Address
 	found := &resource.Found{
 		Mark:     resource.Mark{Stack: server.Mark.Stack, Address: resource.DockerOn(a.Name, a.Index), Generation: server.Mark.Generation},
 		ID:       server.ID,
-		Spec:     &resource.DockerSpec{Server: a},
-		Observed: []string{"server"},
+		Spec:     &resource.DockerSpec{Server: a, Log: journal},
+		Observed: []string{"server", "log"},
 		Ready:    true,
 		Facts: resource.Facts{
 			Enrolled: host.Certified(),
@@ -88,7 +95,7 @@ func (h *Hosts) lookDocker(ctx context.Context, host *remote.Host, server resour
 		if err != nil {
 			return nil, err
 		}
-		found.Spec, found.Observed = &resource.DockerSpec{Server: a, Keys: keys}, []string{"server", "keys"}
+		found.Spec, found.Observed = &resource.DockerSpec{Server: a, Keys: keys, Log: journal}, []string{"server", "keys", "log"}
 	}
 	if facts.Docker == "" {
 		found.Broken = "Docker does not answer"

@@ -36,16 +36,24 @@ type LogLine struct {
 type LogOptions struct {
 	Services []string  // empty: all
 	Since    time.Time // zero: from the beginning
-	Tail     int       // of each container, the last so many; 0: all
+	Until    time.Time // zero: to the end
+	Tail     int       // of each container, the last so many, of each service in a journal; 0: all
 	Follow   bool      // go on with what comes, also of containers that are started later
 }
 
 // Logs reads what the containers of a server have printed, and with Follow what they print, until
-// ctx ends. Containers that take the place of others are followed as well; a connection that is
+// ctx ends: from the server's journal, where those that are gone are found as well, and from the
+// engine for those that do not log there. Containers that take the place of others are followed as well; a connection that is
 // lost is made again, which tell is told of. Lines of several containers come as they are read,
 // line is never called twice at once.
 func (d *Driver) Logs(ctx context.Context, server resource.Found, enrolled bool, o LogOptions, tell func(string), line func(LogLine)) error {
-	r := &logReader{server: server.Mark.Address, options: o, last: map[string]time.Time{}, reading: map[string]bool{}, emit: line}
+	r := &logReader{server: server.Mark.Address, options: o, last: map[string]time.Time{}, reading: map[string]bool{}, elsewhere: map[string]bool{}}
+	r.emit = func(l LogLine) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		line(l)
+	}
+	r.journal = newJournalReader(d.hosts.options.Stack, r.server, o, r.emit)
 	for {
 		err := d.readLogs(ctx, server, enrolled, r)
 		if !o.Follow || ctx.Err() != nil {
@@ -73,7 +81,27 @@ func (d *Driver) readLogs(ctx context.Context, server resource.Found, enrolled b
 		return err
 	}
 	defer func() { _ = r.engine.Close() }()
-	return r.run(ctx)
+	return r.both(ctx, host)
+}
+
+// both reads the journal and the engine at the same time. With Follow, the end of one is that of
+// both: they begin again together.
+func (r *logReader) both(ctx context.Context, h host) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() {
+		err := r.journal.run(ctx, h)
+		if r.options.Follow {
+			cancel()
+		}
+		ended <- err
+	}()
+	err := r.run(ctx)
+	if r.options.Follow {
+		cancel()
+	}
+	return errors.Join(err, <-ended)
 }
 
 // logReader reads one server's containers.
@@ -81,13 +109,15 @@ type logReader struct {
 	server  resource.Address
 	options LogOptions
 	engine  *engine
+	journal *journalReader
 
-	mu      sync.Mutex
-	last    map[string]time.Time // container to its newest line
-	reading map[string]bool
-	errs    []error
-	emit    func(LogLine)
-	open    sync.WaitGroup
+	mu        sync.Mutex
+	last      map[string]time.Time // container to its newest line
+	reading   map[string]bool
+	elsewhere map[string]bool // containers whose lines are in the journal
+	errs      []error
+	emit      func(LogLine) // never called twice at once
+	open      sync.WaitGroup
 }
 
 func (r *logReader) run(ctx context.Context) error {
@@ -130,7 +160,7 @@ func (r *logReader) begin(ctx context.Context, id string, labels map[string]stri
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.reading[id] {
+	if r.reading[id] || r.elsewhere[id] {
 		return
 	}
 	r.reading[id] = true
@@ -158,7 +188,11 @@ func (r *logReader) read(ctx context.Context, id string) error {
 	}
 	r.mu.Lock()
 	since, again := r.last[id]
+	r.elsewhere[id] = journaled(inspected.Container)
 	r.mu.Unlock()
+	if journaled(inspected.Container) {
+		return nil
+	}
 	o := client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Timestamps: true, Follow: r.options.Follow}
 	if !again {
 		since = r.options.Since
@@ -168,6 +202,9 @@ func (r *logReader) read(ctx context.Context, id string) error {
 	}
 	if !since.IsZero() {
 		o.Since = since.UTC().Format(time.RFC3339Nano)
+	}
+	if !r.options.Until.IsZero() {
+		o.Until = r.options.Until.UTC().Format(time.RFC3339Nano)
 	}
 	logs, err := r.engine.ContainerLogs(ctx, id, o)
 	if errdefs.IsNotFound(err) {
@@ -202,10 +239,10 @@ func (r *logReader) copy(c container.InspectResponse, since time.Time, logs io.R
 func (r *logReader) tell(id string) func(LogLine) {
 	return func(l LogLine) {
 		r.mu.Lock()
-		defer r.mu.Unlock()
 		if l.At.After(r.last[id]) {
 			r.last[id] = l.At
 		}
+		r.mu.Unlock()
 		r.emit(l)
 	}
 }

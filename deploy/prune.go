@@ -188,6 +188,8 @@ func (r *rollout) clear(ctx context.Context) error {
 	}
 	const script = `cd "$1" 2>/dev/null || exit 0
 rm -rf -- current.json rolling.json files releases ran`
-	_, err = r.folder.host.Run(ctx, remote.Script(script, r.folder.root).AsRoot())
-	return err
+	if _, err = r.folder.host.Run(ctx, remote.Script(script, r.folder.root).AsRoot()); err != nil {
+		return err
+	}
+	return putJournal(ctx, r.folder, nil, r.say)
 }

@@ -81,6 +81,9 @@ func (s *Session) render(ctx context.Context, t *stack.Template) (*resource.Rele
 	for _, w := range rendered.Warnings {
 		s.warn("%s", w.Text())
 	}
+	if err := s.addLog(ctx, rendered); err != nil {
+		return nil, fmt.Errorf("template %s: %w", t.Name, err)
+	}
 	if errs := misfits(s.stack, t, rendered.Release); len(errs) > 0 {
 		return nil, errors.Join(errs...)
 	}

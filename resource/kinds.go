@@ -125,6 +125,13 @@ type DockerSpec struct {
 	Server  Address  `json:"server,omitzero" plan:"fixed"`
 	Keys    []string `json:"keys,omitempty"`                // users' public keys in authorized_keys, sorted
 	Package string   `json:"package,omitempty" plan:"memo"` // "distribution" or "docker": where a missing Docker comes from
+	Log     *Journal `json:"log,omitempty"`                 // what its journal keeps of what containers print; nil: it is left as it is
+}
+
+// Journal bounds what a server's journal keeps, which outlives the containers.
+type Journal struct {
+	Keep   int64 `json:"keep"`              // bytes
+	MaxAge int64 `json:"max_age,omitempty"` // seconds; 0: only Keep bounds it
 }
 
 // ReleaseSpec is a release on a server.

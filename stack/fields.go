@@ -2,6 +2,7 @@ package stack
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"math"
 	"slices"
@@ -95,6 +96,29 @@ func (l *loader) span(n *node, name string, fallback, least, most time.Duration)
 		return fallback
 	}
 	return d
+}
+
+// wholeSpan is a duration of whole seconds.
+func (l *loader) wholeSpan(n *node, name string, fallback, least, most time.Duration) time.Duration {
+	return time.Duration(l.wholeSeconds(n, name, fallback, least, most)) * time.Second
+}
+
+// bytes is an amount of memory or disk within bounds.
+func (l *loader) bytes(n *node, name string, fallback, least, most int64) int64 {
+	said := l.text(n, name)
+	if said == "" {
+		return fallback
+	}
+	mb, err := Megabytes(said)
+	if err != nil {
+		l.report(fault(n.where(name), name+" of "+n.title()+": \""+said+"\" is no amount", `want an amount such as "512MB" or "4GB"`, ""))
+		return fallback
+	}
+	if b := int64(mb) << 20; b >= least && b <= most {
+		return b
+	}
+	l.report(fault(n.where(name), name+" of "+n.title()+" is out of bounds", fmt.Sprintf("want from %dMB to %dMB", least>>20, most>>20), ""))
+	return fallback
 }
 
 // wholeSeconds is a duration that a cloud counts in seconds.

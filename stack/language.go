@@ -14,7 +14,7 @@ const (
 	location                // a URL; with a password in it, it is sensitive
 	number                  // a whole number
 	yesNo                   // true or false
-	duration                // "90s", "2m", or seconds as a number
+	duration                // "90s", "2m", "14d", or seconds as a number
 	sizing                  // a size's name, or { cpus, memory, disk }
 	texts                   // a list of strings
 	oneOrMore               // a string or a list of strings
@@ -213,6 +213,15 @@ var language = &block{name: "stack file", blocks: []*block{
 		{name: "command", takes: texts, help: "a command that prints the password"},
 		{name: "helper", takes: text, help: "one of Docker's credential helpers"},
 	}},
+	{name: "log", single: true, help: "keeps what containers print on their server, also when they are gone", attributes: []attribute{
+		{name: "keep", takes: text, help: "how much on each server: \"200MB\" when not said"},
+		{name: "max_age", takes: duration, help: "\"14d\"; as long as keep allows when not said"},
+	}, blocks: []*block{{name: "ship", labelled: true, single: true, help: "sends it on as well: to \"http\", \"loki\", \"syslog\" or \"file\"", attributes: []attribute{
+		{name: "url", takes: location, secret: true, help: "https://..., or tcp://HOST:PORT or tls://HOST:PORT for syslog"},
+		{name: "path", takes: text, help: "of file: on each server"},
+		{name: "image", takes: text, help: "syslog-ng 3.38 or newer"},
+		{name: "memory", takes: text, help: "the shipper's limit; \"64MB\" when not said"},
+	}}}},
 	{name: "build", labelled: true, help: "an image that is built here", attributes: []attribute{
 		{name: "context", takes: text, help: "a directory"},
 		{name: "git", takes: location, secret: true, help: "a repository"},

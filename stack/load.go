@@ -35,6 +35,7 @@ type Stack struct {
 	Registries    []*Registry
 	Builds        []*Build
 	Backups       []*Backup
+	Log           *Log // nil: containers log as their engine has it
 
 	scope   *scope
 	sources map[string][]byte
@@ -182,6 +183,8 @@ func (l *loader) build() {
 			s.Builds = append(s.Builds, l.buildBuild(n))
 		case "backup":
 			s.Backups = append(s.Backups, l.buildBackup(n))
+		case "log":
+			s.Log = l.buildLog(n)
 		case "output":
 			l.checkOutput(n)
 		}

@@ -29,7 +29,10 @@ func whole(v cty.Value) (int, bool) {
 	return int(i), true
 }
 
-// seconds reads a duration: "90s", "2m", "1h30m", or a number of seconds.
+// days is a duration that is counted in days.
+var days = regexp.MustCompile(`^([0-9]{1,5})d$`)
+
+// seconds reads a duration: "90s", "2m", "1h30m", "14d", or a number of seconds.
 func seconds(v cty.Value) (time.Duration, bool) {
 	bare, _ := v.Unmark()
 	if bare.IsNull() || !bare.IsKnown() {
@@ -41,7 +44,12 @@ func seconds(v cty.Value) (time.Duration, bool) {
 	if bare.Type() != cty.String {
 		return 0, false
 	}
-	d, err := time.ParseDuration(strings.ReplaceAll(bare.AsString(), " ", ""))
+	said := strings.ReplaceAll(bare.AsString(), " ", "")
+	if m := days.FindStringSubmatch(said); m != nil {
+		n, _ := strconv.Atoi(m[1])
+		return time.Duration(n) * 24 * time.Hour, true
+	}
+	d, err := time.ParseDuration(said)
 	return d, err == nil && d >= 0
 }
 

@@ -1,0 +1,3 @@
+stack "shop" {}
+
+log { max_age = "5m" }

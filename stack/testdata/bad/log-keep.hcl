@@ -1,0 +1,3 @@
+stack "shop" {}
+
+log { keep = "1MB" }

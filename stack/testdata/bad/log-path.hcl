@@ -1,0 +1,5 @@
+stack "shop" {}
+
+log {
+  ship "file" { path = "all.log" }
+}

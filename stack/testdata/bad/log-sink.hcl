@@ -1,0 +1,5 @@
+stack "shop" {}
+
+log {
+  ship "lokki" { url = "https://loki.example.com/loki/api/v1/push" }
+}

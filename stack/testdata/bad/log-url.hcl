@@ -1,0 +1,5 @@
+stack "shop" {}
+
+log {
+  ship "syslog" { url = "https://logs.example.com" }
+}
