@@ -3,6 +3,8 @@ package deploy
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -103,5 +105,36 @@ func TestFilesOfTheFolder(t *testing.T) {
 	}
 	if have, _ := w.ListDir(t.Context(), f.path("ran")); !slices.Equal(have, []string{"r-2-app-migrate"}) {
 		t.Errorf("left is %q", have)
+	}
+}
+
+// A hook on what happens to its own container knows it, and those that stand already.
+func TestOwnHooksKnowTheirContainer(t *testing.T) {
+	w := newWorld(t)
+	told := filepath.Join(t.TempDir(), "told")
+	compose := `
+name: shop
+services:
+  app:
+    image: app
+    environment: { VERSION: "${VERSION}" }
+    deploy: { replicas: 2, update_config: { parallelism: 1 } }
+    healthcheck: { test: [CMD, ask], interval: 1s, timeout: 1s, retries: 1 }
+    x-cloudship:
+      hooks:
+        - on: [start]
+          where: host
+          run: 'echo "$$NAMES" >> ` + told + `'
+          args: { NAMES: "{{ app | container_name }}" }
+`
+	w.rolled(target{release: render(t, compose, map[string]string{"VERSION": "v1"})})
+	w.rolled(target{release: render(t, compose, map[string]string{"VERSION": "v2"})})
+	b, err := os.ReadFile(told)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
+	if len(lines) != 4 || lines[0] != "shop-app-1" && lines[0] != "shop-app-1 shop-app-2" || strings.Count(lines[3], "shop-app-") != 2 {
+		t.Errorf("they were told %q", lines)
 	}
 }

@@ -133,10 +133,8 @@ func (r *rollout) startOne(ctx context.Context, name string, bound template.Serv
 	made := r.news[name]
 	made.created++
 	r.news[name] = made
-	for _, event := range []string{template.OnCreate, template.OnStart} {
-		if err := r.ownHooks(ctx, name, id, event); err != nil {
-			return one, r.explain(ctx, print.container, id, err)
-		}
+	if err := r.bornHooks(ctx, name, one, template.OnCreate, template.OnStart); err != nil {
+		return one, r.explain(ctx, print.container, id, err)
 	}
 	return one, nil
 }

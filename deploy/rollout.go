@@ -278,12 +278,7 @@ func (r *rollout) wake(ctx context.Context, name string, bound template.Service,
 		n.woken = true
 		r.news[name] = n
 	}
-	for _, event := range events {
-		if err := r.ownHooks(ctx, name, c.ID, event); err != nil {
-			return err
-		}
-	}
-	return nil
+	return r.bornHooks(ctx, name, replica{id: c.ID, number: numberOf(c.Config.Labels)}, events...)
 }
 
 func union(list []string, one string) []string {

@@ -22,6 +22,20 @@ func (r *rollout) ownHooks(ctx context.Context, name, id, what string) error {
 	return nil
 }
 
+// bornHooks runs a service's hooks on what happens to a container of its own that does not stand
+// yet: what they are told of their service has it already.
+func (r *rollout) bornHooks(ctx context.Context, name string, one replica, events ...string) error {
+	own := *r
+	own.live = maps.Clone(r.live)
+	own.live[name] = append(slices.Clone(r.live[name]), one)
+	for _, event := range events {
+		if err := own.ownHooks(ctx, name, one.id, event); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // hear runs a service's hooks on what happened to those before it in this rollout.
 func (r *rollout) hear(ctx context.Context, name string) error {
 	for _, other := range r.stood {

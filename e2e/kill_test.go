@@ -54,10 +54,23 @@ func sample(moments []moment, n int) []moment {
 	return some
 }
 
-// TestKill kills the program in the middle of rollouts and switches, alone and together with its
-// plugin, and applies again. Nothing is done by hand in between, and no request is lost.
+// noted is a hook that leaves a line on the server each time that it runs.
+const noted = `
+      hooks:
+        - on: ["release:before"]
+          where: host
+          run: echo "ran for $$RELEASED" >> /root/ran
+          args: { RELEASED: "${VERSION}" }
+`
+
+var servers = []string{"blue[0]", "blue[1]", "green[0]", "green[1]"}
+
+// TestKill kills the program in the middle of rollouts and switches of two servers each, alone and
+// together with its plugin, and applies again. Nothing is done by hand in between, and no request is
+// lost; what runs once per release has run on one server only.
 func TestKill(t *testing.T) {
-	v := begin(t, "killed")
+	v := begin(t, "killed", "servers  = 1", "servers  = 2")
+	v.edit("compose.yaml", "\n      hooks:\n", noted)
 	v.ship(0, "apply", "-y", "--new-key", "--var", "version=v0")
 	url := v.url()
 	v.serves(url, "v0")
@@ -82,7 +95,7 @@ func TestKill(t *testing.T) {
 		killed(m, "apply", "-y", "--no-build", "--var", version)
 		v.ship(0, "apply", "-y", "--no-build", "--var", version)
 		v.settled("--no-build", "--var", version)
-		for _, server := range []string{"blue", "green"} {
+		for _, server := range servers {
 			v.tidy(server)
 		}
 		v.serves(url, live)
@@ -99,6 +112,18 @@ func TestKill(t *testing.T) {
 		v.settled("--no-build", "--var", "version="+next)
 	}
 	unfailed()
+	ran := map[string]int{} // on how many servers it ran for a version
+	for _, server := range servers {
+		lines := strings.Split(v.on(server, "sh", "-c", "sort -u /root/ran 2>/dev/null || true"), "\n")
+		for _, line := range lines {
+			ran[strings.TrimPrefix(line, "ran for ")]++
+		}
+	}
+	for n := range at + 1 {
+		if have := ran[fmt.Sprint("v", n)]; have != 1 {
+			t.Errorf("what runs once per release ran for v%d on %d servers", n, have)
+		}
+	}
 }
 
 // tidy wants that a server has exactly the containers of one release, with Compose's names.
