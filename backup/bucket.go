@@ -123,8 +123,9 @@ func (b *bucket) Get(ctx context.Context, name string) (io.ReadCloser, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	out, err := b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.bucket, Key: b.key(name)})
 	if err != nil {
+		err = b.named(ctx, err)
 		cancel(nil)
-		return nil, b.named(ctx, err)
+		return nil, err
 	}
 	size := int64(-1)
 	if out.ContentLength != nil {
