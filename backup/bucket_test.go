@@ -124,6 +124,9 @@ func TestBucketAnswersHaveNames(t *testing.T) {
 			if err := target.Put(t.Context(), "shop/db/a", strings.NewReader("x")); !errors.Is(err, tt.target) {
 				t.Errorf("put: %v", err)
 			}
+			if name == "out of order" {
+				return // each call takes the time of the client's own retries
+			}
 			large := io.LimitReader(zeros{}, 6<<20)
 			if err := target.Put(t.Context(), "shop/db/a", large); !errors.Is(err, tt.target) {
 				t.Errorf("put a large one: %v", err)
