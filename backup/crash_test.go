@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -18,10 +20,22 @@ import (
 // later is when what a crash left is old enough to be swept.
 const later = backup.Grace + time.Hour
 
-// wantClean sweeps a folder a day later, and wants nothing but these backups' files in it.
+// dayLater makes all files of a folder older.
+func dayLater(t *testing.T, folder string) {
+	t.Helper()
+	then := time.Now().Add(-later)
+	for _, name := range files(t, folder) {
+		if err := os.Chtimes(filepath.Join(folder, name), then, then); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// wantClean sweeps a folder a day later, and wants nothing but the backups' files in it.
 func wantClean(t *testing.T, what, folder string) {
 	t.Helper()
-	s := storeOn(t, &targettest.Aged{Target: openFolder(t, folder), By: later}, night.Add(later))
+	dayLater(t, folder)
+	s := storeOn(t, openFolder(t, folder), night)
 	before := listed(t, s)
 	if _, err := s.Sweep(t.Context()); err != nil {
 		t.Fatalf("%s: sweep: %v", what, err)
@@ -38,6 +52,7 @@ func wantClean(t *testing.T, what, folder string) {
 // TestF9AWriteThatIsCutAnywhereLeavesEarlierBackups fails every call of a write, before, in the middle
 // of and after its effect, once and for good (as a killed process or a dead line does).
 func TestF9AWriteThatIsCutAnywhereLeavesEarlierBackups(t *testing.T) {
+	t.Parallel()
 	data := strings.Repeat("acknowledged row\n", 20_000)
 	whole := &targettest.Faulty{Target: openFolder(t, t.TempDir()), At: -1}
 	write(t, storeOn(t, whole, night), data)
@@ -93,6 +108,7 @@ func cutWrite(t *testing.T, what, folder string, earlier backup.Record, err erro
 
 // TestADeleteThatIsCutAnywhereIsDoneAgain does the same to Delete and Sweep.
 func TestADeleteThatIsCutAnywhereIsDoneAgain(t *testing.T) {
+	t.Parallel()
 	for at := range 3 {
 		for _, when := range []targettest.When{targettest.Before, targettest.After} {
 			what := fmt.Sprintf("call %d, %v", at, when)
@@ -122,6 +138,7 @@ func TestADeleteThatIsCutAnywhereIsDoneAgain(t *testing.T) {
 
 // TestReadsThatAreCutAreNoDamage: a lost line is told as such, never as corruption, and never as an end.
 func TestReadsThatAreCutAreNoDamage(t *testing.T) {
+	t.Parallel()
 	target := openFolder(t, t.TempDir())
 	r := write(t, storeOn(t, target, night), strings.Repeat("acknowledged row\n", 20_000))
 	for _, when := range []targettest.When{targettest.Before, targettest.Middle, targettest.After} {

@@ -73,15 +73,14 @@ func (d *damaged) wantCorrupted(t *testing.T, what string) {
 }
 
 func TestF9EveryFlippedByteOfARecordIsTold(t *testing.T) {
+	t.Parallel()
 	d := newDamaged(t, 1000)
 	record := d.read(t, ".json")
 	for i := range record {
-		for _, bit := range []byte{1, 0x20, 0x80} {
-			altered := bytes.Clone(record)
-			altered[i] ^= bit
-			d.write(t, ".json", altered)
-			d.wantCorrupted(t, fmt.Sprintf("record, byte %d of %d, %q", i, len(record), record[max(0, i-10):i+1]))
-		}
+		altered := bytes.Clone(record)
+		altered[i] ^= 1 << (i % 8)
+		d.write(t, ".json", altered)
+		d.wantCorrupted(t, fmt.Sprintf("record, byte %d of %d, %q", i, len(record), record[max(0, i-10):i+1]))
 	}
 	for i := range record {
 		d.write(t, ".json", record[:i])
@@ -98,6 +97,7 @@ func TestF9EveryFlippedByteOfARecordIsTold(t *testing.T) {
 }
 
 func TestF9EveryFlippedByteOfAnObjectIsTold(t *testing.T) {
+	t.Parallel()
 	d := newDamaged(t, 200_000) // four chunks of 64 KiB
 	object := d.read(t, ".age")
 	places := map[int]bool{}

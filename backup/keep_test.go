@@ -110,6 +110,7 @@ func TestChoose(t *testing.T) {
 
 // TestChooseKeepsItsPromises takes random backups and rules.
 func TestChooseKeepsItsPromises(t *testing.T) {
+	t.Parallel()
 	zones := []*time.Location{time.UTC, time.FixedZone("west", -11*3600), time.FixedZone("east", 14*3600)}
 	for seed := range uint64(2000) {
 		random := rand.New(rand.NewPCG(seed, 4))

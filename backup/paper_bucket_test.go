@@ -23,6 +23,7 @@ type objects struct {
 	unknowing bool                                                           // answers 501 to conditions
 	fault     func(w http.ResponseWriter, r *http.Request, call string) bool // answers itself, before any effect
 	lose      func(r *http.Request, call string) bool                        // breaks the connection, after the effect
+	discard   bool                                                           // keeps no parts
 	cutAt     int                                                            // a download breaks there
 
 	mu      sync.Mutex
@@ -155,7 +156,9 @@ func (o *objects) multipart(w http.ResponseWriter, r *http.Request, call, key st
 		fmt.Fprintf(w, "<InitiateMultipartUploadResult><UploadId>%s</UploadId></InitiateMultipartUploadResult>", id)
 	case "UploadPart":
 		number, _ := strconv.Atoi(r.URL.Query().Get("partNumber"))
-		have.parts[number] = body
+		if !o.discard {
+			have.parts[number] = body
+		}
 		w.Header().Set("ETag", fmt.Sprintf(`"%x"`, md5.Sum(body)))
 	case "AbortMultipartUpload":
 		delete(o.uploads, id)

@@ -1,11 +1,15 @@
 package backup_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -71,13 +75,84 @@ func openShell(t *testing.T, shell *localShell, folder string) backup.Target {
 }
 
 func TestShellTarget(t *testing.T) {
+	t.Parallel()
 	targettest.Run(t, 1<<20, func(t *testing.T) backup.Target {
 		return openShell(t, &localShell{home: t.TempDir()}, "~/my backups/'x'")
 	})
 }
 
 func TestShellTargetInAnAbsoluteFolder(t *testing.T) {
+	t.Parallel()
 	targettest.Run(t, 1<<20, func(t *testing.T) backup.Target {
 		return openShell(t, &localShell{home: "/"}, filepath.Join(t.TempDir(), "deep", "er"))
+	})
+}
+
+// TestF9AConnectionThatIsLostLeavesNothing cuts each command of a write over SSH: its input ends at a
+// byte, which over there looks like the content's end, and its answer is lost.
+func TestF9AConnectionThatIsLostLeavesNothing(t *testing.T) {
+	t.Parallel()
+	commands := 0
+	counting := &localShell{home: t.TempDir(), cut: func(n int) (int64, bool) { commands = max(commands, n+1); return 0, false }}
+	write(t, storeOn(t, openShell(t, counting, "b"), night), strings.Repeat("x", 300_000))
+	if commands < 8 {
+		t.Fatalf("a write has %d commands", commands)
+	}
+	for at := range commands {
+		for _, after := range []int64{0, 200, 299_999, 1 << 40} {
+			home := t.TempDir()
+			folder := filepath.Join(home, "b")
+			earlier := write(t, storeOn(t, openFolder(t, folder), night.Add(-time.Hour)), "earlier")
+			shell := &localShell{home: home, cut: func(n int) (int64, bool) { return after, n >= at }}
+			_, err := storeOn(t, openShell(t, shell, "b"), night).Write(t.Context(), draft(t), content(bytes.Repeat([]byte("x"), 300_000)))
+			cutWrite(t, fmt.Sprintf("command %d, after %d bytes", at, after), folder, earlier, err)
+		}
+	}
+}
+
+// TestShellTellsWhatIsWrong has the machine refuse.
+func TestShellTellsWhatIsWrong(t *testing.T) {
+	ctx := t.Context()
+	t.Run("a file is in the way", func(t *testing.T) {
+		home := t.TempDir()
+		if err := os.WriteFile(filepath.Join(home, "b"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		target := openShell(t, &localShell{home: home}, "b")
+		if err := target.Put(ctx, "shop/db/a", strings.NewReader("x")); err == nil || !strings.Contains(err.Error(), "b") {
+			t.Errorf("put: %v", err)
+		}
+	})
+	t.Run("denied", func(t *testing.T) {
+		target := openShell(t, &localShell{home: "/"}, "/proc/backups") // where not even root makes folders
+		err := target.Put(ctx, "shop/db/a", strings.NewReader("x"))
+		if err == nil || errors.Is(err, backup.ErrUnreachable) {
+			t.Errorf("put: %v", err)
+		}
+	})
+	t.Run("no shell", func(t *testing.T) {
+		target := openShell(t, &localShell{home: "/", argv: []string{"/nothing/sh"}}, "b")
+		if err := target.Put(ctx, "shop/db/a", strings.NewReader("x")); !errors.Is(err, backup.ErrUnreachable) {
+			t.Errorf("put: %v", err)
+		}
+	})
+	t.Run("a shell that takes no script", func(t *testing.T) { // a login of scp alone answers anything with its own words
+		target := openShell(t, &localShell{home: "/", argv: []string{"echo", "This service allows sftp connections only."}}, "b")
+		if _, err := target.List(ctx, "shop"); err == nil {
+			t.Error("a greeting was taken for a listing")
+		}
+		if err := target.Put(ctx, "shop/db/a", strings.NewReader(strings.Repeat("x", 1<<20))); err == nil {
+			t.Log("a put was believed: the store lists what it put")
+		}
+		if _, err := storeOn(t, target, night).Write(ctx, draft(t), content([]byte("x"))); err == nil {
+			t.Error("a backup was believed")
+		}
+	})
+	t.Run("no path", func(t *testing.T) {
+		for _, path := range []string{"", "a\nb", "a\x00b"} {
+			if _, err := backup.OpenShell(&localShell{}, path, "x"); err == nil {
+				t.Errorf("%q was taken", path)
+			}
+		}
 	})
 }
