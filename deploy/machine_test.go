@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -27,29 +28,39 @@ func (m *machineOnDisk) change(what string, do func() error) error {
 	return act1(m.world, true, what, do)
 }
 
-func (m *machineOnDisk) Run(ctx context.Context, c remote.Command) (out remote.Output, err error) {
-	err = m.change("run "+c.Name(), func() error {
-		argv := c.Argv
-		if c.Script != "" {
-			script := c.Script
-			if os.Geteuid() != 0 {
-				script = strings.ReplaceAll(script, "chown", ": chown")
-			}
-			argv = append([]string{"sh", "-euc", script, "sh"}, c.Argv...)
+func (m *machineOnDisk) Run(ctx context.Context, c remote.Command) (remote.Output, error) {
+	var stdout, stderr bytes.Buffer
+	err := m.Exec(ctx, c, bytes.NewReader(c.Stdin), &stdout, &stderr)
+	return remote.Output{Stdout: stdout.Bytes(), Stderr: stderr.Bytes()}, err
+}
+
+func (m *machineOnDisk) Exec(ctx context.Context, c remote.Command, stdin io.Reader, stdout, stderr io.Writer) error {
+	return m.change("run "+c.Name(), func() error { return onThisMachine(ctx, c, stdin, stdout, stderr) })
+}
+
+// onThisMachine runs a command here as a server does.
+func onThisMachine(ctx context.Context, c remote.Command, stdin io.Reader, stdout, stderr io.Writer) error {
+	argv := c.Argv
+	if c.Script != "" {
+		script := c.Script
+		if os.Geteuid() != 0 {
+			script = strings.ReplaceAll(script, "chown", ": chown")
 		}
-		cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-		cmd.Stdin = bytes.NewReader(c.Stdin)
-		cmd.Env = os.Environ()
-		for name, value := range c.Env {
-			cmd.Env = append(cmd.Env, name+"="+value)
-		}
-		var stdout, stderr bytes.Buffer
-		cmd.Stdout, cmd.Stderr = &stdout, &stderr
-		err := cmd.Run()
-		out = remote.Output{Stdout: stdout.Bytes(), Stderr: stderr.Bytes()}
-		return err
-	})
-	return out, err
+		argv = append([]string{"sh", "-euc", script, "sh"}, c.Argv...)
+	}
+	var told bytes.Buffer
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, stdout, io.MultiWriter(stderr, &told)
+	cmd.Env = os.Environ()
+	for name, value := range c.Env {
+		cmd.Env = append(cmd.Env, name+"="+value)
+	}
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return &remote.ExitError{Address: "here", Command: c.Name(), Code: exit.ExitCode(), Stderr: strings.TrimSpace(told.String())}
+	}
+	return err
 }
 
 func (m *machineOnDisk) ReadFile(_ context.Context, path string) ([]byte, error) {

@@ -52,8 +52,9 @@ type world struct {
 	killAt     int  // the change at which the client dies; 0: never
 	after      bool // it dies after the change took effect rather than before
 	dead       bool
-	check      func() error // after every change
-	broken     []error      // what it said
+	check      func() error               // after every change
+	broken     []error                    // what it said
+	starts     func(*fakeContainer) error // may keep a container from starting; nil: none
 }
 
 // arm has the client die at a change, counted from now.
@@ -242,8 +243,10 @@ func (w *world) container(r *http.Request) (*fakeContainer, error) {
 
 func (w *world) list(r *http.Request) (any, error) {
 	var filters map[string]map[string]bool
-	if err := json.Unmarshal([]byte(r.URL.Query().Get("filters")), &filters); err != nil {
-		return nil, err
+	if text := r.URL.Query().Get("filters"); text != "" {
+		if err := json.Unmarshal([]byte(text), &filters); err != nil {
+			return nil, err
+		}
 	}
 	list := []container.Summary{}
 	for _, id := range slices.Sorted(maps.Keys(w.containers)) {
@@ -335,6 +338,11 @@ func (w *world) start(c *fakeContainer, _ *http.Request) error {
 	for _, other := range w.containers {
 		if other != c && other.State.Running && samePort(other, c) {
 			return errors.New("port is already allocated")
+		}
+	}
+	if w.starts != nil {
+		if err := w.starts(c); err != nil {
+			return err
 		}
 	}
 	c.runs++
