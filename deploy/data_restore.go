@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
+
+	"github.com/cloudship/cloudship/resource"
 )
 
 // Prove restores a backup into a scratch place on the server, looks whether it is sound, and takes it
@@ -87,4 +90,30 @@ func (h *Holding) restoreOnDisk(ctx context.Context, open func(context.Context) 
 		return "", err
 	}
 	return s.before, nil
+}
+
+// restoredFile says that a backup was restored onto a server after it was made.
+type restoredFile struct {
+	Backup string    `json:"backup"`
+	At     time.Time `json:"at"`
+}
+
+// RestoredBefore is the backup of a block that was restored onto a server after it was made, or "".
+func (d *Driver) RestoredBefore(ctx context.Context, server resource.Found, enrolled bool, block string) (string, error) {
+	host, err := d.hosts.Reach(ctx, server, enrolled, nil)
+	if err != nil {
+		return "", err
+	}
+	var note restoredFile
+	_, err = d.hosts.folder(host).read(ctx, &note, "restored-"+block+".json")
+	return note.Backup, err
+}
+
+// NoteRestored notes that.
+func (d *Driver) NoteRestored(ctx context.Context, server resource.Found, enrolled bool, block, name string) error {
+	host, err := d.hosts.Reach(ctx, server, enrolled, nil)
+	if err != nil {
+		return err
+	}
+	return d.hosts.folder(host).write(ctx, restoredFile{Backup: name, At: time.Now().UTC()}, "restored-"+block+".json")
 }

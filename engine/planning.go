@@ -88,6 +88,9 @@ func (s *Session) Plan(ctx context.Context, r Request) (*plan.Plan, error) {
 		return nil, err
 	}
 	s.have = have
+	if !r.Destroy && !r.NoClouds {
+		s.warnOfBackups(ctx)
+	}
 	p.Stack = s.id
 	p.Seen = fingerprints(have)
 	if err := plan.Spare(p, held); err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cloudship/cloudship/plan"
 	"github.com/cloudship/cloudship/resource"
+	"github.com/cloudship/cloudship/stack"
 )
 
 // Status is what there is of a stack and how it does.
@@ -18,6 +19,7 @@ type Status struct {
 	Unknown   []resource.Unknown `json:"unknown,omitempty"`
 	Switch    []string           `json:"switches_under_way,omitempty"`
 	Healthy   bool               `json:"healthy"`
+	Backups   []BackupStatus     `json:"backups,omitempty"`
 }
 
 // BalancerStatus is one load balancer.
@@ -109,6 +111,7 @@ func (s *Session) Status(ctx context.Context) (*Status, error) {
 		}
 		status.Groups = append(status.Groups, group)
 	}
+	status.Backups = s.backupStatus(ctx, func(*stack.Backup) bool { return true })
 	return status, nil
 }
 

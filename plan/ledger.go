@@ -63,6 +63,7 @@ func clone(m resource.Memory) resource.Memory {
 	m.Outputs = maps.Clone(m.Outputs)
 	m.Retired = slices.Clone(m.Retired)
 	m.Providers = maps.Clone(m.Providers)
+	m.Restores = maps.Clone(m.Restores)
 	m.Intent = cloneIntent(m.Intent)
 	return m
 }

@@ -16,6 +16,16 @@ type Memory struct {
 	Outputs   map[string]Output       `json:"outputs,omitempty"`
 	Retired   []string                `json:"retired,omitempty"` // providers of earlier stack files that may still hold things of ours
 	Providers map[string]Config       `json:"providers,omitempty"`
+	Restores  map[string]Restore      `json:"restores,omitempty"` // backup block to what new servers wait for
+}
+
+// Restore is a backup that is to be put onto a server which was made anew, once its release runs
+// there.
+type Restore struct {
+	Backup  string    `json:"backup"`           // its name
+	Target  string    `json:"target,omitempty"` // that it is read from
+	Servers []Address `json:"servers"`          // those that were made anew
+	Since   time.Time `json:"since"`
 }
 
 // Record is a resource as it is remembered.

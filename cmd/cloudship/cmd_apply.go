@@ -20,6 +20,7 @@ type applyOptions struct {
 	approve  bool
 	dry      bool
 	switches bool
+	restore  []string // onto servers that are made anew; nil: nothing
 }
 
 // add adds the flags of every verb that changes something.
@@ -46,6 +47,9 @@ Exit codes: 0 done, 1 error, 3 data would be lost that --destroy-data does not n
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
+				if len(o.restore) > 0 {
+					return &usageError{errors.New("a saved plan knows no --restore: apply without a plan")}
+				}
 				return applySaved(cmd.Context(), t, g, &o, args[0])
 			}
 			request, err := o.request()
@@ -62,6 +66,7 @@ Exit codes: 0 done, 1 error, 3 data would be lost that --destroy-data does not n
 	}
 	o.add(cmd.Flags())
 	cmd.Flags().BoolVar(&o.switches, "switch", false, "go on to test the idle group and make it live")
+	cmd.Flags().StringArrayVar(&o.restore, "restore", nil, "restore onto servers that this apply makes: latest (of every backup block), BLOCK=NAME, or none; may be repeated")
 	return cmd
 }
 
@@ -91,10 +96,17 @@ func planAndApply(ctx context.Context, t *terminal, g *global, o *applyOptions, 
 	if err != nil {
 		return err
 	}
+	restores, err := s.PlanRestores(ctx, p, o.restore)
+	if err != nil {
+		return err
+	}
+	for _, text := range restores {
+		t.say("%s", text)
+	}
 	if o.dry {
 		return unknown(p)
 	}
-	if p.Empty() {
+	if p.Empty() && len(restores) == 0 {
 		if err := unknown(p); err != nil {
 			return err
 		}
@@ -111,7 +123,15 @@ func planAndApply(ctx context.Context, t *terminal, g *global, o *applyOptions, 
 		}
 	}
 	result, err := t.walk(ctx, s, p)
+	if err == nil && done(result) {
+		err = s.Restores(ctx, t.restored)
+	}
 	return orElse(t.ended(ctx, s, p, result, err), unknown(p))
+}
+
+// done reports whether a walk did all of its plan.
+func done(r plan.Result) bool {
+	return len(r.Failed) == 0 && len(r.Skipped) == 0 && !r.Interrupted && r.Outcome == ""
 }
 
 func orElse(a, b error) error {

@@ -66,6 +66,9 @@ func printStatus(row func(format string, args ...any), s *engine.Status) {
 	for _, u := range s.Unknown {
 		row("unknown: %s: %s", u.Address, u.Reason)
 	}
+	for _, b := range s.Backups {
+		row("backup.%s\t%s\t%s", b.Block, b.Target, b)
+	}
 	for _, line := range s.Switch {
 		row("a switch is under way: %s", line)
 	}

@@ -44,6 +44,7 @@ Start with 'cloudship init', or try it with no account at all: 'cloudship lab up
 	group("look", "To look at what runs:",
 		newStatusCommand(t, g), newReleasesCommand(t, g), newLogsCommand(t, g), newStatsCommand(t, g), newOutputCommand(t, g), newStateCommand(t, g))
 	group("reach", "To reach into it:", newExecCommand(t, g), newSSHCommand(t, g), newRunHookCommand(t, g))
+	group("data", "To keep data safe:", newBackupCommand(t, g))
 	group("write", "To write and check files:",
 		newValidateCommand(t, g), newFmtCommand(t, g), newTemplateCommand(t, g), newBuildCommand(t, g), newPushCommand(t, g), newImagesCommand(t, g), newPluginCommand(t, g))
 	root.AddCommand(newDocsCommand(t), newVersionCommand(t, g))
