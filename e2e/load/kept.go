@@ -28,6 +28,7 @@ type Kept struct {
 	lending sync.Mutex // guards what follows
 	idle    []*keptConn
 	dialed  int
+	cut     int
 }
 
 // Requests makes the n-th request, from 0.
@@ -112,6 +113,7 @@ func (k *Kept) take() (*keptConn, error) {
 		if c.wakes() {
 			return c, nil
 		}
+		k.cut++
 	}
 	k.dialed++
 	conn, err := net.DialTimeout("tcp", k.address, patience)
@@ -140,6 +142,14 @@ func (k *Kept) Dialed() int {
 	return k.dialed
 }
 
+// Cut is how many connections the other side closed while they were idle, although its last answer on
+// them had not said so: a request that was just being sent over one would have been lost.
+func (k *Kept) Cut() int {
+	k.lending.Lock()
+	defer k.lending.Unlock()
+	return k.cut
+}
+
 // Stop ends the load when all requests under way have been answered.
 func (k *Kept) Stop() {
 	k.cancel()
@@ -148,6 +158,9 @@ func (k *Kept) Stop() {
 	k.lending.Lock()
 	defer k.lending.Unlock()
 	for _, c := range k.idle {
+		if !c.wakes() {
+			k.cut++
+		}
 		_ = c.conn.Close()
 	}
 	k.idle = nil
