@@ -348,6 +348,7 @@ func (w *world) start(c *fakeContainer, _ *http.Request) error {
 	c.runs++
 	w.address++
 	ip := netip.AddrFrom4([4]byte{172, 18, byte(w.address >> 8), byte(w.address)})
+	w.randomPorts(c)
 	for name := range c.networking {
 		c.NetworkSettings.Networks[name] = &network.EndpointSettings{IPAddress: ip}
 	}
@@ -377,6 +378,26 @@ func (w *world) insert(c *fakeContainer) {
 			if ok && m.RW {
 				w.volumes[m.Name]["Rows"] += row + " "
 			}
+		}
+	}
+}
+
+// randomPorts gives a container other host ports at every start, as engines do where none is wished
+// for. What its image exposes is what it says itself.
+func (w *world) randomPorts(c *fakeContainer) {
+	given := func(port network.Port) {
+		w.address++
+		c.NetworkSettings.Ports[port] = []network.PortBinding{{HostPort: fmt.Sprint(32768 + w.address)}}
+	}
+	c.NetworkSettings.Ports = network.PortMap{}
+	for port, bindings := range c.HostConfig.PortBindings {
+		if c.NetworkSettings.Ports[port] = bindings; len(bindings) == 1 && bindings[0].HostPort == "" {
+			given(port)
+		}
+	}
+	if c.HostConfig.PublishAllPorts {
+		for port := range c.Config.ExposedPorts {
+			given(port)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -54,10 +55,11 @@ func newRegistry(t *testing.T) string {
 type paperEngine struct {
 	mu     sync.Mutex
 	images map[string]v1.Image
+	asked  url.Values // by the last build
 }
 
 // newPaperEngine serves one as the engine of this machine.
-func newPaperEngine(t *testing.T) {
+func newPaperEngine(t *testing.T) *paperEngine {
 	e := &paperEngine{images: map[string]v1.Image{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/_ping", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Api-Version", "1.41") })
@@ -69,6 +71,7 @@ func newPaperEngine(t *testing.T) {
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	t.Setenv("DOCKER_HOST", "tcp://"+server.Listener.Addr().String())
+	return e
 }
 
 func (e *paperEngine) build(w http.ResponseWriter, r *http.Request) {
@@ -97,7 +100,8 @@ func (e *paperEngine) build(w http.ResponseWriter, r *http.Request) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for _, tag := range r.URL.Query()["t"] {
+	e.asked = r.URL.Query()
+	for _, tag := range e.asked["t"] {
 		e.images[tag] = image
 	}
 	_, _ = io.WriteString(w, `{"stream": "Successfully built\n"}`)
@@ -122,19 +126,23 @@ func (e *paperEngine) push(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// git runs one command in a repository.
+func git(t *testing.T, dir string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command("git", append([]string{"-C", dir, "-c", "user.name=Ann", "-c", "user.email=ann@example.com"}, args...)...)
+	cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("git %v: %v\n%s", args, err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
 // newRepository makes a git repository whose branch main says v1, and whose newest commit, on
 // another branch, says v2. It gives the commit of main.
 func newRepository(t *testing.T) (dir, commit string) {
 	dir = t.TempDir()
-	git := func(args ...string) string {
-		cmd := exec.Command("git", append([]string{"-C", dir, "-c", "user.name=Ann", "-c", "user.email=ann@example.com"}, args...)...)
-		cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null")
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Fatalf("git %v: %v\n%s", args, err, out)
-		}
-		return strings.TrimSpace(string(out))
-	}
+	git := func(args ...string) string { return git(t, dir, args...) }
 	write := func(file, text string) {
 		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
 			t.Fatal(err)

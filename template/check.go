@@ -43,13 +43,7 @@ func (c *converter) conflicts(r *Release) {
 			}
 			taken[key] = name
 		}
-		if len(s.Ports) > 0 || s.PublishAll {
-			for _, m := range s.Mounts {
-				if m.Type == MountBind && strings.HasSuffix(m.Source, "/docker.sock") {
-					c.warnf(append(slices.Clone(path), "volumes"), "services.%s: it publishes ports and holds the engine's socket: whoever breaks into it owns the server", name)
-				}
-			}
-		}
+		c.engineSocket(name, s)
 		for _, link := range c.project.Services[name].Links {
 			if target, alias, ok := strings.Cut(link, ":"); ok && alias != target {
 				c.errorf(append(slices.Clone(path), "links"), "services.%s.links: %s: the alias of a link is not supported", name, link).Hint = fmt.Sprintf("give service %s the alias: networks: { default: { aliases: [%s] } }", target, alias)
