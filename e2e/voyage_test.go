@@ -38,16 +38,29 @@ type voyage struct {
 	mu      sync.Mutex
 }
 
-// begin copies an example into a stack of its own, on servers that have Docker already, with a
+// begin copies the quickstart into a stack of its own, on servers that have Docker already, with a
 // secret planted in it. What it makes is destroyed when the test ends.
 func begin(t *testing.T, name string, edits ...string) *voyage {
+	t.Helper()
+	v := from(t, quickstart)
+	v.edit("cloudship.hcl", append([]string{
+		`stack "quickstart" {}`, `stack "` + name + `" {}` + "\n\nvariable \"password\" {\n  sensitive = true\n}",
+		`VERSION = var.version }`, `VERSION = var.version, PASSWORD = var.password }`,
+		`image    = "debian-12"`, `image    = "docker-20-04"`,
+	}, edits...)...)
+	v.edit("compose.yaml", "VERSION: ${VERSION:-dev}", "VERSION: ${VERSION:-dev}\n      PASSWORD: ${PASSWORD:-}", "name: quickstart", "name: "+name)
+	return v
+}
+
+// from copies an example as it is.
+func from(t *testing.T, example string) *voyage {
 	t.Helper()
 	ctx, cancel := context.WithCancel(base)
 	if end, ok := t.Deadline(); ok {
 		ctx, cancel = context.WithDeadline(base, end.Add(-3*time.Minute)) // time to clean up
 	}
 	t.Cleanup(cancel)
-	r, err := rig.New(lab.Program, quickstart, nil)
+	r, err := rig.New(lab.Program, example, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,12 +72,6 @@ func begin(t *testing.T, name string, edits ...string) *voyage {
 	if err := r.Attach(ctx); err != nil {
 		t.Fatal(err)
 	}
-	v.edit("cloudship.hcl", append([]string{
-		`stack "quickstart" {}`, `stack "` + name + `" {}` + "\n\nvariable \"password\" {\n  sensitive = true\n}",
-		`VERSION = var.version }`, `VERSION = var.version, PASSWORD = var.password }`,
-		`image    = "debian-12"`, `image    = "docker-20-04"`,
-	}, edits...)...)
-	v.edit("compose.yaml", "VERSION: ${VERSION:-dev}", "VERSION: ${VERSION:-dev}\n      PASSWORD: ${PASSWORD:-}", "name: quickstart", "name: "+name)
 	return v
 }
 

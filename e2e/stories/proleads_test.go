@@ -32,7 +32,8 @@ type voyage struct {
 	lab *lab.Lab
 }
 
-func begin(t *testing.T) *voyage {
+// begin starts a lab, and copies a stack's folder to work in.
+func begin(t *testing.T, stack string) *voyage {
 	t.Helper()
 	program, remove, err := rig.Build(t.Context())
 	if err != nil {
@@ -45,7 +46,7 @@ func begin(t *testing.T) *voyage {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Close() })
-	r, err := rig.New(program, "testdata/stack", nil)
+	r, err := rig.New(program, stack, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +179,7 @@ var money = regexp.MustCompile(`\$(\d+\.\d\d)(/month| a month)`)
 
 // TestProLeads is the story on paper, under constant load through the load balancer.
 func TestProLeads(t *testing.T) {
-	v := begin(t)
+	v := begin(t, "testdata/stack")
 	v.step("P5ThePlansPriceIsThatOfItsLines", func(v *voyage) {
 		var sum, total float64
 		for _, found := range money.FindAllStringSubmatch(v.ship(0, "plan"), -1) {
