@@ -16,7 +16,7 @@ const module = "github.com/cloudship/cloudship/"
 // packages of its own folder.
 var floors = map[string]int{
 	"resource": 0, "redact": 0,
-	"stack": 1, "template": 1, "plan": 1, "state": 1, "plugins": 1, "remote": 1, "backup": 1,
+	"stack": 1, "template": 1, "plan": 1, "state": 1, "plugins": 1, "remote": 1, "backup": 1, "certificate": 1,
 	"providers": 2, "deploy": 2,
 	"engine": 3,
 	"cmd":    5,
@@ -27,14 +27,15 @@ var floors = map[string]int{
 // narrower are folders that may import less of ours than their floor allows; what is said of a
 // package counts for it rather than what is said of its folder.
 var narrower = map[string][]string{
-	"state":     {},
-	"remote":    {},
-	"backup":    {},
-	"plan":      {"resource"},
-	"stack":     {"resource"},
-	"template":  {"resource"},
-	"plugins":   {"resource"},
-	"providers": {"resource", "plugins"},
+	"state":       {},
+	"remote":      {},
+	"backup":      {},
+	"certificate": {"resource"},
+	"plan":        {"resource"},
+	"stack":       {"resource"},
+	"template":    {"resource"},
+	"plugins":     {"resource"},
+	"providers":   {"resource", "plugins"},
 
 	"providers/hosts": {"resource", "plugins", "remote"}, // its cloud is machines, and SSH their API
 	"lab":             {},
@@ -62,6 +63,7 @@ var only = map[string][]string{
 	"github.com/aws/":                {"state", "backup"},
 	"github.com/jackc/":              {"state"},
 	"golang.org/x/term":              {"cmd"},
+	"golang.org/x/crypto/acme":       {"certificate"},
 	"github.com/moby/moby/client":    {"remote", "deploy", "engine", "lab", "providers"},
 }
 

@@ -14,21 +14,23 @@ import (
 	"github.com/cloudship/cloudship/resource"
 )
 
-// Driver serves the kinds docker, release and route. It holds the connections to the stack's
+// Driver serves the kinds docker, release, certificate and route. It holds the connections to the stack's
 // servers; Close ends them.
 type Driver struct {
-	hosts    *Hosts
-	releases *releases
-	routes   *routes
+	hosts        *Hosts
+	releases     *releases
+	certificates *certificates
+	routes       *routes
 }
 
 // Open makes a driver for a stack. Nothing is connected before the first call.
 func Open(o Options) *Driver {
 	hosts := newHosts(o)
 	return &Driver{
-		hosts:    hosts,
-		releases: &releases{hosts: hosts, options: o},
-		routes:   &routes{hosts: hosts, options: o},
+		hosts:        hosts,
+		releases:     &releases{hosts: hosts, options: o},
+		certificates: &certificates{hosts: hosts, options: o},
+		routes:       &routes{hosts: hosts, options: o},
 	}
 }
 
@@ -64,7 +66,7 @@ func (d *Driver) List(ctx context.Context, q resource.Query) (resource.Listing, 
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
-				for _, on := range []resource.Address{resource.DockerOn(a.Name, a.Index), resource.ReleaseOn(a.Name, a.Index)} {
+				for _, on := range livingOn(q, a) {
 					listing.Unknown = append(listing.Unknown, resource.Unknown{Address: on, Reason: err.Error()})
 				}
 				return
@@ -79,6 +81,17 @@ func (d *Driver) List(ctx context.Context, q resource.Query) (resource.Listing, 
 		}
 	}
 	return listing, ctx.Err()
+}
+
+// livingOn lists what may live on a server: Docker, a release, and the certificates that are known.
+func livingOn(q resource.Query, server resource.Address) []resource.Address {
+	list := []resource.Address{resource.DockerOn(server.Name, server.Index), resource.ReleaseOn(server.Name, server.Index)}
+	for a, peer := range q.Peers {
+		if spec, ok := peer.Spec.(*resource.CertificateSpec); ok && spec.Server == server {
+			list = append(list, a)
+		}
+	}
+	return list
 }
 
 // maxParallelHosts is how many servers are asked at a time.
@@ -99,12 +112,16 @@ func (d *Driver) look(ctx context.Context, q resource.Query, server resource.Fou
 	if on.Facts.Prepared, err = preparedIn(ctx, d.hosts.folder(host)); err != nil {
 		return nil, err
 	}
+	found, err := d.certificates.look(ctx, host, server)
+	if err != nil {
+		return nil, err
+	}
 	release, err := d.releases.look(ctx, host, server)
 	if err != nil || release == nil {
-		return []resource.Found{*on}, err
+		return append(found, *on), err
 	}
 	on.Facts.Kept = release.Facts.Kept
-	return []resource.Found{*on, *release}, nil
+	return append(found, *on, *release), nil
 }
 
 // Read returns one resource anew.
@@ -113,7 +130,11 @@ func (d *Driver) Read(ctx context.Context, q resource.Query, have resource.Found
 	if !a.Kind().OnHost() {
 		return have, nil
 	}
-	server, ok := q.Peers[resource.Server(a.Name, a.Index)]
+	on := resource.Server(a.Name, a.Index)
+	if spec, ok := have.Spec.(*resource.CertificateSpec); ok {
+		on = spec.Server
+	}
+	server, ok := q.Peers[on]
 	if !ok {
 		return have, &resource.Error{Kind: resource.Gone, Op: "read", Address: a, Message: "its server is gone"}
 	}
@@ -148,18 +169,23 @@ func (d *Driver) put(ctx context.Context, c resource.Call, item resource.Item) (
 		return d.hosts.putDocker(ctx, c, item.Mark, spec)
 	case *resource.ReleaseSpec:
 		return d.releases.put(ctx, c, item, spec)
+	case *resource.CertificateSpec:
+		return d.certificates.put(ctx, c, item, spec)
 	case *resource.RouteSpec:
 		return d.routes.put(ctx, c, item, spec)
 	}
 	return nil, fmt.Errorf("%s is of no kind that servers have", item.Mark.Address)
 }
 
-// Delete removes a release's containers, or forgets a route. Docker itself stays on its server: it
+// Delete removes a release's containers or a certificate's files, or forgets a route. Docker itself stays on its server: it
 // goes with it.
 func (d *Driver) Delete(ctx context.Context, c resource.Call) []resource.Result {
 	return d.each(ctx, c, func(ctx context.Context, item resource.Item) (*resource.Found, error) {
-		if item.Mark.Address.Kind() == resource.KindRelease {
+		switch item.Mark.Address.Kind() {
+		case resource.KindRelease:
 			return nil, d.releases.remove(ctx, c, item)
+		case resource.KindCertificate:
+			return nil, d.certificates.remove(ctx, c, item)
 		}
 		return nil, nil
 	})

@@ -23,6 +23,7 @@ import (
 //	ran/ID-SERVICE-HOOK      a release:before hook of a release that has succeeded
 //	ran/ID                   all of them have
 //	route-NAME.json          a route's last commit
+//	certificates/NAME.json   a certificate that lies here; NAME.order while it is being got
 //	files/SERVICE-CONFIG/... configs and secrets that containers mount
 type folder struct {
 	host machine

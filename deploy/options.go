@@ -19,6 +19,7 @@ type Options struct {
 	Dir       string      // the stack's folder: where test commands run
 	Cache     string      // folder for image layers that are handed over
 	Auths     Auths
+	Account   func(directory string) []byte                     // what the key of the account at a CA is made of: certificate.SeedSize bytes
 	Externals map[string]string                                 // existing services by name: host and port, tried from every server before a release
 	Local     func(ctx context.Context) (*client.Client, error) // the Docker engine on this machine
 	Keep      int                                               // releases that a server keeps; 0: five

@@ -24,6 +24,11 @@ func (d *Driver) RunHook(ctx context.Context, server resource.Found, enrolled bo
 		return false, err
 	}
 	defer func() { _ = r.engine.Close() }()
+	return r.runNamed(ctx, service, name, values)
+}
+
+// runNamed runs a hook by its name; it reports false where no container of the service stands.
+func (r *rollout) runNamed(ctx context.Context, service, name string, values map[string]string) (bool, error) {
 	hook, err := hookNamed(r.release, service, name)
 	if err != nil {
 		return false, err

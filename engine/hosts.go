@@ -44,7 +44,7 @@ func (s *Session) openHosts() error {
 	}
 	s.hosts = deploy.Open(deploy.Options{
 		Externals: externals,
-		Stack:     s.id, Keys: keys, Logins: s.login, Dir: s.options.Dir, Cache: cache(), Auths: s.auth, Local: s.engine,
+		Stack:     s.id, Keys: keys, Logins: s.login, Dir: s.options.Dir, Cache: cache(), Auths: s.auth, Local: s.engine, Account: s.account,
 		Keep: s.options.Keep, Probe: !s.options.NoProbe, Environ: s.options.Environ,
 	})
 	return nil

@@ -20,6 +20,8 @@ type Request struct {
 	Destroy  bool
 	NoClouds bool // plan from what is remembered of clouds
 	NoHosts  bool // plan from what is remembered of hosts
+	Renew    bool // the targets are certificates, and nothing is released by the way
+	Force    bool // of Renew: also those that are not due
 
 	DestroyData []string // names of data that may be lost: of volumes in the Compose file, with a group where that is not clear
 }
@@ -47,6 +49,9 @@ func (s *Session) Plan(ctx context.Context, r Request) (*plan.Plan, error) {
 		if candidates, err = s.candidates(ctx, r.Targets); err != nil {
 			return nil, err
 		}
+	}
+	if err := s.checkCertificates(candidates); err != nil {
+		return nil, err
 	}
 	if r.Flags.Rollback, err = s.resolveReleases(r.Flags.Rollback); err != nil {
 		return nil, err
@@ -78,6 +83,7 @@ func (s *Session) Plan(ctx context.Context, r Request) (*plan.Plan, error) {
 	if !r.Destroy {
 		decision.Notes = append(decision.Notes, unused(wants, have, releasesOf(memory, candidates))...)
 	}
+	renewing(r, wants, have, time.Now().UTC())
 	p, err := plan.Make(plan.Input{
 		Command: s.options.Command, Serial: s.serial(), Now: time.Now().UTC(), Nonce: nonce(), Memory: memory, Have: have, Wants: wants,
 		Groups: groups, Balancers: balancers, Decision: decision, Schemas: s.schemas(), Releases: byID(candidates), Costs: costs,
@@ -96,6 +102,7 @@ func (s *Session) Plan(ctx context.Context, r Request) (*plan.Plan, error) {
 	if err := plan.Spare(p, held); err != nil {
 		return p, err
 	}
+	s.noteNames(ctx, p, have)
 	if err := s.checkExternals(ctx, p, have); err != nil {
 		return p, err
 	}
@@ -105,7 +112,7 @@ func (s *Session) Plan(ctx context.Context, r Request) (*plan.Plan, error) {
 // wantsCandidates reports whether the files' releases matter to a request. A verb that moves routes
 // or changes numbers releases nothing by the way.
 func wantsCandidates(r Request) bool {
-	return !r.Destroy && r.Flags.Move == nil && r.Flags.Rollback == nil && r.Flags.Scale == nil
+	return !r.Destroy && !r.Renew && r.Flags.Move == nil && r.Flags.Rollback == nil && r.Flags.Scale == nil
 }
 
 func nonce() string { return string(newID("x"))[2:] }

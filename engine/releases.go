@@ -56,6 +56,10 @@ func (s *Session) targeted(t *stack.Template, targets []resource.Address) bool {
 		case resource.KindRelease, "group":
 			g := s.stack.Group(a.Name)
 			return g != nil && g.Template == t.Name
+		case resource.KindCertificate:
+			return slices.ContainsFunc(s.stack.Certificates, func(c *stack.Certificate) bool {
+				return c.Name == a.Name && s.stack.Group(c.Group).Template == t.Name
+			})
 		case resource.KindMembers, resource.KindRoute:
 			return true
 		}

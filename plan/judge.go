@@ -28,16 +28,28 @@ type verdict struct {
 // renewed.
 func (v *verdict) fresh() bool { return v.act == Create || v.act == Replace }
 
-// carrier tells on what a resource lives: docker and a release on their server, members and the
-// route at their balancer. What lives on another has its generation and goes when it goes.
-func carrier(a resource.Address) (resource.Address, bool) {
+// carrier tells on what a resource lives: docker, a release and a certificate on their server,
+// members and the route at their balancer. What lives on another has its generation and goes when it
+// goes. Where an address alone does not tell, the first of its specs that is there does.
+func carrier(a resource.Address, specs ...resource.Spec) (resource.Address, bool) {
 	switch a.Kind() {
+	case resource.KindCertificate:
+		for _, spec := range specs {
+			if c, ok := spec.(*resource.CertificateSpec); ok && c != nil && !c.Server.IsZero() {
+				return c.Server, true
+			}
+		}
 	case resource.KindDocker, resource.KindRelease:
 		return resource.Server(a.Name, a.Index), true
 	case resource.KindMembers, resource.KindRoute:
 		return resource.LoadBalancer(a.Name), true
 	}
 	return resource.Address{}, false
+}
+
+// carrierOf tells on what the resource of a record lives.
+func carrierOf(rec resource.Record) (resource.Address, bool) {
+	return carrier(rec.Mark.Address, rec.Found.Spec, rec.Want)
 }
 
 // hosted reports whether a kind's driver works on hosts: its creates are idempotent, so an
@@ -61,7 +73,7 @@ func (m *maker) judgeOne(want Want) *verdict {
 	v := &verdict{want: want, act: Keep, spec: want.Spec}
 	v.rec, v.exists = m.in.Have.Records[a]
 	v.gen = v.rec.Mark.Generation
-	on, carried := carrier(a)
+	on, carried := carrier(a, want.Spec)
 	if carried {
 		base := m.verdicts[on]
 		if base == nil {
@@ -93,8 +105,8 @@ func (m *maker) unasked(v *verdict, on resource.Address, carried bool) string {
 		return firstOf(m.unknown(a, v.want.Provider), m.unknown(a, v.rec.Provider))
 	case v.exists && !v.rec.Announced:
 		return m.unknown(a, "")
-	case a.Kind() == resource.KindRelease:
-		if docker := m.verdicts[resource.DockerOn(a.Name, a.Index)]; docker != nil {
+	case a.Kind() == resource.KindRelease || a.Kind() == resource.KindCertificate:
+		if docker := m.verdicts[resource.DockerOn(on.Name, on.Index)]; docker != nil {
 			return docker.unknown
 		}
 	}
@@ -187,7 +199,7 @@ func (m *maker) judgePresent(v *verdict, carried bool) {
 // and whether that replaces it because it can't be moved over.
 func (m *maker) renewal(v *verdict) (reason string, fields []string, replaces bool) {
 	a, spec := v.want.Address, v.want.Spec
-	on, _ := carrier(a)
+	on, _ := carrier(a, spec)
 	for _, f := range resource.Fields(spec) {
 		if f.Mode != resource.ModeFixed && f.Mode != resource.ModeChange {
 			continue
@@ -292,7 +304,7 @@ func (m *maker) sacredUser(a resource.Address) (resource.Address, bool) {
 		rec, there := m.in.Have.Records[user]
 		if there && (m.sacred(user) || m.groups[user.Name].Data && user.Block == "group") &&
 			slices.Contains(refsOf(current(rec), resource.ModeFixed), a) {
-			if _, carried := carrier(user); !carried {
+			if _, carried := carrierOf(rec); !carried {
 				return user, true
 			}
 		}
@@ -323,7 +335,7 @@ func (m *maker) deps(w Want) []resource.Address {
 	for _, a := range append(resource.Refs(w.Spec), w.Needs...) {
 		set[a] = true
 	}
-	if on, ok := carrier(w.Address); ok {
+	if on, ok := carrier(w.Address, w.Spec); ok {
 		set[on] = true
 	}
 	switch spec := w.Spec.(type) {

@@ -123,7 +123,7 @@ func (l *Ledger) Announce(s Step) {
 	for _, item := range s.Items {
 		a := item.Mark.Address
 		if old, ok := l.memory.Records[a]; ok && old.Mark.Generation != item.Mark.Generation && !old.Announced {
-			if _, carried := carrier(a); !carried {
+			if _, carried := carrierOf(old); !carried {
 				l.memory.Extra = append(l.memory.Extra, old)
 			}
 		}
@@ -191,7 +191,7 @@ func (l *Ledger) Delete(have resource.Found) {
 	if r, ok := l.memory.Records[a]; ok && is(r) {
 		delete(l.memory.Records, a)
 		maps.DeleteFunc(l.memory.Records, func(x resource.Address, r resource.Record) bool {
-			on, carried := carrier(x)
+			on, carried := carrierOf(r)
 			return carried && on == a && r.Mark.Generation == have.Mark.Generation
 		})
 	}
@@ -294,7 +294,7 @@ func (l *Ledger) Peers(items []resource.Item) map[resource.Address]resource.Foun
 		if item.Have != nil {
 			specs = append(specs, item.Have.Spec)
 		}
-		if on, ok := carrier(item.Mark.Address); ok {
+		if on, ok := carrier(item.Mark.Address, specs...); ok {
 			add(on)
 			add(item.Mark.Address) // what an earlier try made
 		}
@@ -312,7 +312,7 @@ func (l *Ledger) Peers(items []resource.Item) map[resource.Address]resource.Foun
 			}
 		}
 		for _, old := range l.memory.Extra {
-			if on, ok := carrier(item.Mark.Address); ok && old.Mark.Address == on && old.Mark.Generation == item.Mark.Generation {
+			if on, ok := carrier(item.Mark.Address, specs...); ok && old.Mark.Address == on && old.Mark.Generation == item.Mark.Generation {
 				peers[on] = old.Found // it is about what lived on that
 			}
 		}

@@ -16,7 +16,7 @@ func (m *maker) prices() Prices {
 		}
 	}
 	for _, x := range m.in.Have.Extra {
-		if _, carried := carrier(x.Mark.Address); !carried {
+		if _, carried := carrierOf(x); !carried {
 			sum.add(&sum.Before, x.Mark.Address.String(), m.costOfExtra(x))
 		}
 	}

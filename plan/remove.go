@@ -24,7 +24,7 @@ func (m *maker) removals() {
 		}
 	}
 	for _, x := range m.in.Have.Extra {
-		if _, carried := carrier(x.Mark.Address); carried {
+		if _, carried := carrierOf(x); carried {
 			continue
 		}
 		reason := fmt.Sprintf("%s is left over", generation(x.Mark.Generation))
@@ -44,7 +44,7 @@ func generation(n int) string { return fmt.Sprintf("generation %d", n) }
 // removeUnwanted deletes what is not wanted, unless it goes with what it lives on, could not be
 // asked, or holds data that nobody named.
 func (m *maker) removeUnwanted(a resource.Address, rec resource.Record) {
-	if on, carried := carrier(a); carried {
+	if on, carried := carrierOf(rec); carried {
 		base, there := m.in.Have.Records[on]
 		v := m.verdicts[on]
 		if !there || v == nil || v.fresh() || base.Mark.Generation != rec.Mark.Generation {
@@ -145,7 +145,7 @@ func (m *maker) keepUsed(users map[resource.Address][]resource.Address) {
 // letsGo reports whether a user of an address no longer holds what is deleted of it once the
 // plan's moves are done.
 func (m *maker) letsGo(user, a resource.Address) bool {
-	on, carried := carrier(user)
+	on, carried := m.carrierOf(user)
 	if carried && (on == a || len(m.removing[on]) > 0) {
 		return true
 	}
@@ -159,6 +159,11 @@ func (m *maker) letsGo(user, a resource.Address) bool {
 		return true
 	}
 	return m.removed(rec) || m.lettingGo(user) != nil
+}
+
+// carrierOf tells on what an address lives now, or is to live.
+func (m *maker) carrierOf(a resource.Address) (resource.Address, bool) {
+	return carrier(a, current(m.in.Have.Records[a]), m.wants[a].Spec)
 }
 
 // removed reports whether the very thing of a record is deleted.
@@ -186,7 +191,7 @@ func (m *maker) lettingGo(user resource.Address) *move {
 // deletedFirst reports whether a replacement deletes the old before it makes the new: where the
 // old holds data, which then was named.
 func (m *maker) deletedFirst(a resource.Address) bool {
-	if on, carried := carrier(a); carried {
+	if on, carried := m.carrierOf(a); carried {
 		a = on
 	}
 	v := m.verdicts[a]
@@ -200,7 +205,7 @@ func (m *maker) orderRemovals(users map[resource.Address][]resource.Address) {
 		for _, mv := range list {
 			for _, user := range users[a] {
 				mv.need(m.removing[user]...)
-				on, carried := carrier(user)
+				on, carried := m.carrierOf(user)
 				if carried && on != a && m.making[user] == nil {
 					mv.need(m.removing[on]...)
 				}

@@ -57,7 +57,7 @@ func (r *refresh) hosts(ctx context.Context) {
 		if !hosted(a.Kind()) {
 			continue
 		}
-		on, _ := carrier(a)
+		on, _ := carrierOf(rec)
 		switch base, there := r.have.Records[on]; {
 		case !there || base.Mark.Generation != rec.Mark.Generation:
 			r.gone(rec)
@@ -118,7 +118,7 @@ func (r *refresh) takeHosts(mine []resource.Record, listing resource.Listing) {
 		return cmp.Or(a.Address.Compare(b.Address), -cmp.Compare(a.Generation, b.Generation))
 	}) {
 		a := mark.Address
-		on, _ := carrier(a)
+		on, _ := carrier(a, found[mark].Spec)
 		base, there := r.have.Records[on]
 		if _, taken := r.have.Records[a]; !taken && hosted(a.Kind()) && there && base.Mark.Generation == mark.Generation {
 			r.have.Records[a] = observed(resource.Record{}, found[mark], "")
@@ -133,7 +133,7 @@ func hostsIn(records map[resource.Address]resource.Record) map[resource.Address]
 	for a, rec := range records {
 		switch {
 		case rec.ID == "":
-		case a.Kind() == resource.KindLoadBalancer, a.Kind() == resource.KindRoute:
+		case a.Kind() == resource.KindLoadBalancer, a.Kind() == resource.KindRoute, a.Kind() == resource.KindCertificate:
 			hosts[a] = rec.Found
 		case a.Kind() == resource.KindServer && rec.Broken == "":
 			docker, begun := records[resource.DockerOn(a.Name, a.Index)]

@@ -117,7 +117,7 @@ func shown(s resource.Spec) []FieldChange {
 func (m *maker) drift() []Change {
 	var list []Change
 	for a, rec := range m.in.Have.Gone {
-		if on, carried := carrier(a); carried {
+		if on, carried := carrierOf(rec); carried {
 			if base, there := m.in.Have.Records[on]; !there || base.Mark.Generation != rec.Mark.Generation {
 				continue // it went with what it lived on
 			}
@@ -126,7 +126,7 @@ func (m *maker) drift() []Change {
 	}
 	for a, v := range m.verdicts {
 		c := Change{Address: a, Action: Update, Fields: v.diff.drift, Provider: v.want.Provider}
-		if v.exists {
+		if v.exists && a.Kind() != resource.KindCertificate { // those age, behind nobody's back
 			c.Reason = firstOf(v.rec.Problem, v.rec.Broken)
 		}
 		if len(c.Fields) > 0 || c.Reason != "" {
@@ -174,13 +174,13 @@ func (m *maker) deferrals() []Deferral {
 func (m *maker) unknowns() []resource.Unknown {
 	reasons := map[resource.Address]string{}
 	for a, v := range m.verdicts {
-		on, carried := carrier(a)
+		on, carried := carrier(a, v.want.Spec)
 		if mended := carried && m.verdicts[on] != nil && slices.Contains(m.verdicts[on].changed, Broken); v.unknown != "" && !mended {
 			reasons[a] = v.unknown
 		}
 	}
 	for a, rec := range m.in.Have.Records {
-		if _, carried := carrier(a); m.verdicts[a] == nil && !carried {
+		if _, carried := carrierOf(rec); m.verdicts[a] == nil && !carried {
 			if reason := m.unknown(a, rec.Provider); reason != "" {
 				reasons[a] = reason
 			}

@@ -45,6 +45,8 @@ func releaseIn(s resource.Spec) string {
 	switch s := s.(type) {
 	case *resource.ReleaseSpec:
 		return s.Release
+	case *resource.CertificateSpec:
+		return s.Release // its hook may need secrets
 	case *resource.RouteSpec:
 		return s.Release
 	}

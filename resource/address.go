@@ -11,7 +11,7 @@ import (
 // An Address is a resource's name in its stack: group.blue.server[0], load_balancer.www,
 // load_balancer.www.members, ssh_key.ann. It is comparable and can be a map's key.
 type Address struct {
-	Block string // the block of the stack file: group, load_balancer, ssh_key, network, firewall
+	Block string // the block of the stack file: group, load_balancer, ssh_key, network, firewall, certificate
 	Name  string // the block's label
 	Part  string // server, docker, release in a group; members, route at a load balancer; else empty
 	Index int    // which of a group's servers; 0 where Part is not counted
@@ -29,6 +29,7 @@ var parts = map[string]map[string]bool{ // block -> part -> counted
 	"ssh_key":       {"": false},
 	"network":       {"": false},
 	"firewall":      {"": false},
+	"certificate":   {"": false},
 }
 
 // Server is the address of server i of a group.
@@ -42,6 +43,9 @@ func ReleaseOn(group string, i int) Address { return Address{"group", group, "re
 
 // LoadBalancer is the address of a load balancer.
 func LoadBalancer(name string) Address { return Address{Block: "load_balancer", Name: name} }
+
+// CertificateNamed is the address of a certificate.
+func CertificateNamed(name string) Address { return Address{Block: "certificate", Name: name} }
 
 // MembersOf is the address of the members of a load balancer.
 func MembersOf(name string) Address {

@@ -75,6 +75,7 @@ type Facts struct {
 	Kept        []string          `json:"kept,omitempty"`       // releases that a host keeps, newest first
 	Prepared    []string          `json:"prepared,omitempty"`   // releases whose release:before hooks have run on a host
 	RouteCommit *RouteCommit      `json:"route_commit,omitempty"`
+	Certificate *CertificateFacts `json:"certificate,omitempty"`
 	Extra       map[string]string `json:"extra,omitempty"` // a driver's own notes to itself
 }
 

@@ -16,20 +16,21 @@ const (
 	KindFirewall     Kind = "firewall"
 	KindServer       Kind = "server"
 	KindLoadBalancer Kind = "load_balancer"
-	KindDocker       Kind = "docker"  // Docker on a server
-	KindRelease      Kind = "release" // a release on a server
-	KindMembers      Kind = "members" // which servers a load balancer sends to
-	KindRoute        Kind = "route"   // which group is live behind a load balancer
+	KindDocker       Kind = "docker"      // Docker on a server
+	KindRelease      Kind = "release"     // a release on a server
+	KindMembers      Kind = "members"     // which servers a load balancer sends to
+	KindCertificate  Kind = "certificate" // a TLS certificate on a server, for its proxy
+	KindRoute        Kind = "route"       // which group is live behind a load balancer
 )
 
 // Kinds lists every kind, in a fixed order.
 func Kinds() []Kind {
-	return []Kind{KindSSHKey, KindNetwork, KindFirewall, KindServer, KindLoadBalancer, KindDocker, KindRelease, KindMembers, KindRoute}
+	return []Kind{KindSSHKey, KindNetwork, KindFirewall, KindServer, KindLoadBalancer, KindDocker, KindRelease, KindCertificate, KindMembers, KindRoute}
 }
 
 // OnHost reports whether resources of the kind live on a server and are asked for over SSH,
 // rather than in a cloud behind its API.
-func (k Kind) OnHost() bool { return k == KindDocker || k == KindRelease }
+func (k Kind) OnHost() bool { return k == KindDocker || k == KindRelease || k == KindCertificate }
 
 // Price is what something costs in a month. The zero Price with Known false means that nobody
 // could tell; it is never printed as 0.

@@ -62,6 +62,8 @@ func New(kind Kind) (Spec, error) {
 		return &DockerSpec{}, nil
 	case KindRelease:
 		return &ReleaseSpec{}, nil
+	case KindCertificate:
+		return &CertificateSpec{}, nil
 	case KindMembers:
 		return &MembersSpec{}, nil
 	case KindRoute:

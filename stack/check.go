@@ -33,6 +33,9 @@ func (l *loader) check() {
 	for _, b := range s.Backups {
 		l.checkBackup(b)
 	}
+	for _, c := range s.Certificates {
+		l.checkCertificate(c)
+	}
 }
 
 // checkGroups holds the rules of a load balancer and its groups, and ties them together.

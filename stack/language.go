@@ -203,6 +203,7 @@ var language = &block{name: "stack file", blocks: []*block{
 		{name: "outbound", help: "lets traffic out; without one nothing passes", attributes: rule},
 		options,
 	}},
+	certificateBlock,
 	{name: "external", labelled: true, help: "a service that exists already: probed, never changed", attributes: []attribute{
 		{name: "url", takes: location, required: true, secret: true},
 	}},
@@ -239,4 +240,4 @@ var language = &block{name: "stack file", blocks: []*block{
 }}
 
 // referable lists the kinds of blocks whose attributes other blocks may read.
-var referable = []string{"provider", "template", "group", "load_balancer", "ssh_key", "network", "firewall", "external", "registry", "build"}
+var referable = []string{"provider", "template", "group", "load_balancer", "ssh_key", "network", "firewall", "certificate", "external", "registry", "build"}

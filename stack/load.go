@@ -31,6 +31,7 @@ type Stack struct {
 	SSHKeys       []*SSHKey
 	Networks      []*Network
 	Firewalls     []*Firewall
+	Certificates  []*Certificate
 	Externals     []*External
 	Registries    []*Registry
 	Builds        []*Build
@@ -175,6 +176,8 @@ func (l *loader) build() {
 			s.Networks = append(s.Networks, l.buildNetwork(n))
 		case "firewall":
 			s.Firewalls = append(s.Firewalls, l.buildFirewall(n))
+		case "certificate":
+			s.Certificates = append(s.Certificates, l.buildCertificateBlock(n))
 		case "external":
 			s.Externals = append(s.Externals, l.buildExternal(n))
 		case "registry":

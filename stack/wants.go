@@ -52,6 +52,9 @@ func Wants(s *Stack, sel Selection) ([]Wanted, error) {
 		}
 		wanted = append(wanted, more...)
 	}
+	for _, c := range s.Certificates {
+		wanted = append(wanted, s.wantCertificate(c, sel))
+	}
 	for i, w := range wanted {
 		wanted[i].Spec, wanted[i].Needs = resource.Clone(w.Spec), needsOf(w)
 	}

@@ -103,7 +103,7 @@ func TestGroupsKnowTheirBalancerAndTwin(t *testing.T) {
 			t.Errorf("%s is behind %q with %q", name, g.Balancer, g.Twin)
 		}
 	}
-	if len(s.GroupsOf("web")) != 2 || len(s.KeysOf(s.Group("blue"))) != 2 || s.Provider("far").Plugin != "digitalocean" || s.Provider("far").Config().Values["region"] != "nyc3" {
+	if len(s.GroupsOf("web")) != 3 || len(s.KeysOf(s.Group("blue"))) != 2 || s.Provider("far").Plugin != "digitalocean" || s.Provider("far").Config().Values["region"] != "nyc3" {
 		t.Errorf("groups %d, keys %v, provider %+v", len(s.GroupsOf("web")), s.KeysOf(s.Group("blue")), s.Provider("far"))
 	}
 }

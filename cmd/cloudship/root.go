@@ -42,7 +42,7 @@ Start with 'cloudship init', or try it with no account at all: 'cloudship lab up
 	group("change", "To change what runs:",
 		newPlanCommand(t, g), newApplyCommand(t, g), newSwitchCommand(t, g), newRollbackCommand(t, g), newScaleCommand(t, g), newDestroyCommand(t, g))
 	group("look", "To look at what runs:",
-		newStatusCommand(t, g), newReleasesCommand(t, g), newLogsCommand(t, g), newStatsCommand(t, g), newOutputCommand(t, g), newStateCommand(t, g))
+		newStatusCommand(t, g), newReleasesCommand(t, g), newLogsCommand(t, g), newStatsCommand(t, g), newOutputCommand(t, g), newCertificatesCommand(t, g), newStateCommand(t, g))
 	group("reach", "To reach into it:", newExecCommand(t, g), newSSHCommand(t, g), newRunHookCommand(t, g))
 	group("data", "To keep data safe:", newBackupCommand(t, g))
 	group("write", "To write and check files:",

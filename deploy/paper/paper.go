@@ -40,7 +40,7 @@ type Options struct {
 	Probe   bool     // false: --no-probe
 }
 
-// Driver serves the kinds docker, release and route on paper servers.
+// Driver serves the kinds docker, release, certificate and route on paper servers.
 type Driver struct {
 	options Options
 	hosts   hosts
@@ -107,7 +107,7 @@ func (d *Driver) List(ctx context.Context, q resource.Query) (resource.Listing, 
 				defer mu.Unlock()
 				listing.Found = append(listing.Found, found...)
 				if err != nil {
-					for _, on := range []resource.Address{resource.DockerOn(a.Name, a.Index), resource.ReleaseOn(a.Name, a.Index)} {
+					for _, on := range livingOn(q, a) {
 						listing.Unknown = append(listing.Unknown, resource.Unknown{Address: on, Reason: err.Error()})
 					}
 				}
@@ -118,13 +118,28 @@ func (d *Driver) List(ctx context.Context, q resource.Query) (resource.Listing, 
 	return listing, ctx.Err()
 }
 
+// livingOn lists what may live on a server.
+func livingOn(q resource.Query, server resource.Address) []resource.Address {
+	list := []resource.Address{resource.DockerOn(server.Name, server.Index), resource.ReleaseOn(server.Name, server.Index)}
+	for a, peer := range q.Peers {
+		if spec, ok := peer.Spec.(*resource.CertificateSpec); ok && spec.Server == server {
+			list = append(list, a)
+		}
+	}
+	return list
+}
+
 // Read returns one resource anew.
 func (d *Driver) Read(ctx context.Context, q resource.Query, have resource.Found) (resource.Found, error) {
 	a := have.Mark.Address
 	if !a.Kind().OnHost() {
 		return have, nil
 	}
-	server, ok := q.Peers[resource.Server(a.Name, a.Index)]
+	on := resource.Server(a.Name, a.Index)
+	if spec, ok := have.Spec.(*resource.CertificateSpec); ok {
+		on = spec.Server
+	}
+	server, ok := q.Peers[on]
 	if !ok {
 		return have, &resource.Error{Kind: resource.Gone, Op: "read", Address: a, Message: "its server is gone"}
 	}
@@ -149,6 +164,8 @@ func (d *Driver) Create(ctx context.Context, c resource.Call) []resource.Result 
 			return d.putDocker(ctx, c, item.Mark, spec)
 		case *resource.ReleaseSpec:
 			return d.putRelease(ctx, c, item, spec)
+		case *resource.CertificateSpec:
+			return d.putCertificate(ctx, c, item.Mark, spec)
 		case *resource.RouteSpec:
 			return d.putRoute(ctx, c, item, spec)
 		}
@@ -161,13 +178,16 @@ func (d *Driver) Update(ctx context.Context, c resource.Call) []resource.Result 
 	return d.Create(ctx, c)
 }
 
-// Delete removes a release's containers; all else goes with its server.
+// Delete removes a release's containers or a certificate; all else goes with its server.
 func (d *Driver) Delete(ctx context.Context, c resource.Call) []resource.Result {
 	return each(c, func(item resource.Item) (*resource.Found, error) {
-		if item.Mark.Address.Kind() != resource.KindRelease {
-			return nil, nil
+		switch item.Mark.Address.Kind() {
+		case resource.KindRelease:
+			return nil, d.removeRelease(ctx, c, item)
+		case resource.KindCertificate:
+			return nil, d.removeCertificate(ctx, c, item)
 		}
-		return nil, d.removeRelease(ctx, c, item)
+		return nil, nil
 	})
 }
 

@@ -102,9 +102,13 @@ func (d *Driver) look(ctx context.Context, server resource.Found) ([]resource.Fo
 		Spec: &resource.DockerSpec{Server: a, Keys: r.Keys}, Observed: []string{"server", "keys"},
 		Facts: resource.Facts{Enrolled: true, Host: &resource.HostFacts{Distribution: "paper", CPUs: 1, MemoryMB: 1024, DockerVersion: paperVersion, APIVersion: "1.41", Volumes: files.volumes()}},
 	}
+	certified, err := certificatesIn(files, server, time.Now())
+	if err != nil {
+		return nil, err
+	}
 	var runs current
 	if ok, err := files.get(currentFile, &runs); err != nil || !ok {
-		return []resource.Found{docker}, err
+		return append(certified, docker), err
 	}
 	release := resource.Found{
 		Mark: mark(resource.ReleaseOn(a.Name, a.Index)), ID: runs.Release, Ready: true,
@@ -143,7 +147,7 @@ func (d *Driver) look(ctx context.Context, server resource.Found) ([]resource.Fo
 			facts.RouteCommit = &commit
 		}
 	}
-	return []resource.Found{docker, release}, nil
+	return append(certified, docker, release), nil
 }
 
 // broken says what is missing of what should run.

@@ -105,6 +105,8 @@ group "alone" {
   size     = "s-1vcpu-512mb-10gb"
 }
 
+group "single" { template = "web", provider = "far" }
+
 load_balancer "www" {
   groups         = [group.blue, group.green]
   network        = "main"
@@ -153,6 +155,21 @@ firewall "web" {
   outbound { ports = "all" }
   outbound { protocol = "icmp" }
   options { description = "web" }
+}
+
+certificate "site" {
+  group      = group.single
+  domains    = ["www.shop.example", "shop.example"]
+  email      = "me@shop.example"
+  directory  = "https://acme-staging-v02.api.letsencrypt.org/directory"
+  challenges = "/srv/proxy/acme/"
+  path       = "/srv/proxy/certificates"
+  service    = "proxy"
+  hook       = "certificates"
+  renew      = "30d"
+  key        = "rsa-2048"
+  http_port  = 8080
+  https_port = 8443
 }
 
 output "address" {
