@@ -11,6 +11,9 @@ import (
 // DefaultPattern is the pattern of names where none is said. A suffix such as ".sqlite3" may follow.
 const DefaultPattern = "{{timestamp}}"
 
+// longestPattern is far longer than any that makes names, in bytes.
+const longestPattern = 500
+
 // A Pattern makes the names of backups. Parse one with [ParsePattern].
 type Pattern struct {
 	pieces []piece
@@ -74,6 +77,9 @@ func plain(value string) string {
 // are UTC. It must fix a day at least, so that names of different days differ.
 func ParsePattern(text string) (Pattern, error) {
 	var p Pattern
+	if len(text) > longestPattern {
+		return Pattern{}, fmt.Errorf("the name %.40q...: it is longer than %d bytes", text, longestPattern)
+	}
 	fixes := ""
 	for rest := text; rest != ""; {
 		next, fixed, left, err := nextPiece(rest)

@@ -42,6 +42,7 @@ func TestPatternsMakeNames(t *testing.T) {
 
 func TestPatternsThatAreRefused(t *testing.T) {
 	tests := map[string]string{
+		strings.Repeat("%Y%j", 200):       "longer than 500 bytes",
 		"":                                "it needs a time",
 		"backup.sqlite3":                  "it needs a time",
 		"%H%M%S":                          "it needs a time",
