@@ -27,6 +27,8 @@ type localShell struct {
 	mu  sync.Mutex
 	cut func(n int) (after int64, kill bool) // of the nth command: its stdin ends after so many bytes; and its answer is lost
 	n   int
+
+	arrive int64 // of its input only so many bytes arrive, if not 0
 }
 
 var errLost = errors.New("the connection was lost")
@@ -48,11 +50,11 @@ func (s *localShell) Run(ctx context.Context, script string, args []string, stdi
 	}
 	argv = append(append([]string{}, argv...), script, "sh")
 	c := exec.CommandContext(ctx, argv[0], append(argv[1:], args...)...)
-	c.Dir, c.Stdin, c.Stdout, c.Stderr = s.home, stdin, stdout, stderr
+	c.Dir, c.Stdout, c.Stderr = s.home, stdout, stderr
 	c.WaitDelay = time.Second
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }
-	err := c.Run()
+	err := s.run(c, stdin)
 	var exit *exec.ExitError
 	switch {
 	case ctx.Err() != nil:
@@ -63,6 +65,28 @@ func (s *localShell) Run(ctx context.Context, script string, args []string, stdi
 		return exit.ExitCode(), nil
 	}
 	return 0, err
+}
+
+// run gives the command its input as an SSH session does: what goes wrong with it is seen over there
+// as its end alone, and nobody waits for it.
+func (s *localShell) run(c *exec.Cmd, stdin io.Reader) error {
+	pipe, err := c.StdinPipe()
+	if err != nil {
+		return err
+	}
+	if err := c.Start(); err != nil {
+		return err
+	}
+	go func() {
+		if s.arrive > 0 {
+			_, _ = io.CopyN(pipe, stdin, s.arrive)
+			_, _ = io.Copy(io.Discard, stdin)
+		} else {
+			_, _ = io.Copy(pipe, stdin)
+		}
+		_ = pipe.Close()
+	}()
+	return c.Wait()
 }
 
 func openShell(t *testing.T, shell *localShell, folder string) backup.Target {
@@ -107,6 +131,21 @@ func TestF9AConnectionThatIsLostLeavesNothing(t *testing.T) {
 			_, err := storeOn(t, openShell(t, shell, "b"), night).Write(t.Context(), draft(t), content(bytes.Repeat([]byte("x"), 300_000)))
 			cutWrite(t, fmt.Sprintf("command %d, after %d bytes", at, after), folder, earlier, err)
 		}
+	}
+}
+
+// TestShellNamesNoFileOfAnotherSize has bytes lost on the way without anybody noticing.
+func TestShellNamesNoFileOfAnotherSize(t *testing.T) {
+	target := openShell(t, &localShell{home: t.TempDir(), arrive: 100}, "b")
+	err := target.Put(t.Context(), "shop/db/a", strings.NewReader(strings.Repeat("x", 1000)))
+	if err == nil || !strings.Contains(err.Error(), "100 of 1000 bytes arrived") {
+		t.Errorf("have %v", err)
+	}
+	if objects, err := target.List(t.Context(), "shop"); err != nil || len(objects) > 0 {
+		t.Errorf("have %v, %v", objects, err)
+	}
+	if err := target.Put(t.Context(), "shop/db/a", strings.NewReader(strings.Repeat("x", 100))); err != nil {
+		t.Errorf("one that arrived: %v", err)
 	}
 }
 
