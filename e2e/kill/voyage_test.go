@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -23,8 +24,10 @@ import (
 	"github.com/cloudship/cloudship/lab/cloud"
 )
 
-// program is the real one, built once.
-var program string
+var (
+	program string       // the real one, built once
+	kills   atomic.Int64 // all that were dealt
+)
 
 func TestMain(m *testing.M) {
 	code, err := run(m)
@@ -57,7 +60,9 @@ func run(m *testing.M) (code int, err error) {
 	if program, _, err = rig.Build(context.Background()); err != nil {
 		return 1, err
 	}
-	return m.Run(), nil
+	code = m.Run()
+	fmt.Printf("%d kills\n", kills.Load())
+	return code, nil
 }
 
 // voyage is one stack in a lab of its own, on paper.
@@ -256,6 +261,7 @@ func (v *voyage) kill(pid int, who victim) {
 	if who != cloudship {
 		victims = append(victims, children(pid)...)
 	}
+	kills.Add(1)
 	for _, p := range victims {
 		if err := syscall.Kill(p, syscall.SIGKILL); err != nil && err != syscall.ESRCH {
 			v.Fatal(err)
