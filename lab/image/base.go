@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -88,6 +89,12 @@ func (m *maker) bootstrap(ctx context.Context, codename, ref string) error {
 	tar := filepath.Join(dir, "base.tar")
 	cmd := exec.CommandContext(ctx, "mmdebstrap", m.bootstrapArgs(codename, tar)...)
 	cmd.Stdin = strings.NewReader(m.apt.sources(codename))
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // it cleans up after itself
+	cmd.WaitDelay = time.Minute
+	if os.Geteuid() != 0 {
+		// Then it works as another user, whom a private folder for temporary files shuts out.
+		cmd.Env = append(os.Environ(), "TMPDIR=/tmp")
+	}
 	if err := m.addCerts(dir, cmd); err != nil {
 		return err
 	}
