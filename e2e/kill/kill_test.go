@@ -3,9 +3,9 @@
 // plugin, or both. The next apply converges: nothing is orphaned, nothing is there twice, no lock
 // is left, and the live group is never without a member.
 //
-// With CLOUDSHIP_KILLS=all, as in make test, each call is hit at each point with each victim. Otherwise
-// every call that changes something is hit at each point, the victims taking turns, and some of those
-// that only ask.
+// With CLOUDSHIP_TORTURE=all each call is hit at each point with each victim. With CLOUDSHIP_KILLS=all,
+// as in make test, so is each call that changes something, and those that only ask are hit at each point
+// by a victim in turn. Otherwise the victims take turns at all calls, and some that only ask are left out.
 package kill
 
 import (
@@ -23,7 +23,7 @@ var points = []string{cloud.BeforeEffect, cloud.AfterEffect, cloud.AfterAnswer}
 
 var (
 	torture = os.Getenv("CLOUDSHIP_TORTURE") == "all"
-	every   = torture || os.Getenv("CLOUDSHIP_KILLS") == "all" // call, point and victim
+	every   = torture || os.Getenv("CLOUDSHIP_KILLS") == "all"
 )
 
 // atEachPoint runs a voyage for each point of a call and each victim: begin sets out, and suffer takes
@@ -39,7 +39,7 @@ func atEachPoint(t *testing.T, begin func(*testing.T) func(blow) bool) {
 		}
 		for who := range victims {
 			t.Run(point+"/"+strings.ReplaceAll(victim(who).String(), " ", "-"), func(t *testing.T) {
-				fall(t, begin, func(method, n int) blow { return blow{victim(who), methods[method], n + 1, point} })
+				fall(t, begin, func(method, n int) blow { return aimed(i, victim(who), method, n) })
 			})
 		}
 	}
@@ -56,6 +56,16 @@ func fall(t *testing.T, begin func(*testing.T) func(blow) bool, next func(method
 		for n := 0; suffer(next(method, n)); n++ {
 		}
 	}
+}
+
+// aimed hits one victim at every call, or at every third of those that only ask: at the others it
+// is another's turn.
+func aimed(at int, who victim, method, n int) blow {
+	nth := n + 1
+	if methods[method] == http.MethodGet && !torture {
+		nth = 1 + (int(who)+at)%victims + victims*n
+	}
+	return blow{who, methods[method], nth, points[at]}
 }
 
 // sampled takes the victims in turn, and of the calls that only ask every second, then every fourth.
