@@ -14,6 +14,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"github.com/cloudship/cloudship/remote"
+	"github.com/cloudship/cloudship/resource"
 	"github.com/cloudship/cloudship/template"
 )
 
@@ -88,11 +89,44 @@ func (r *rollout) runHook(ctx context.Context, id string, hook template.Hook) (s
 		}
 		return string(out.Stdout) + string(out.Stderr), err
 	}
+	if stack, service, is := hook.Where.Neighbour(); is {
+		return r.engine.inNeighbour(ctx, stack, service, hook, c)
+	}
+	return r.engine.execHook(ctx, id, hook, c)
+}
+
+// execHook runs a hook's command in a container.
+func (e *engine) execHook(ctx context.Context, id string, hook template.Hook, c command) (string, error) {
 	o := client.ExecCreateOptions{User: hook.User, WorkingDir: hook.WorkingDir, Privileged: hook.Privileged, Cmd: c.argv, Env: c.environ()}
 	if len(c.stdin) == 0 {
-		return r.engine.exec(ctx, id, o, nil)
+		return e.exec(ctx, id, o, nil)
 	}
-	return r.engine.exec(ctx, id, o, bytes.NewReader(c.stdin))
+	return e.exec(ctx, id, o, bytes.NewReader(c.stdin))
+}
+
+// inNeighbour runs a hook's command in every container of another stack's service that runs on the
+// server. None is an error: nobody was told.
+func (e *engine) inNeighbour(ctx context.Context, stack, service string, hook template.Hook, c command) (string, error) {
+	list, err := e.ContainerList(ctx, client.ContainerListOptions{Filters: make(client.Filters).Add("label", labelStack).Add("label", composeService+"="+service)})
+	if err != nil {
+		return "", fmt.Errorf("list containers: %w", err)
+	}
+	output, ran := "", false
+	for _, summary := range list.Items {
+		if resource.StackID(summary.Labels[labelStack]).Name() != stack || summary.Labels[composeOneOff] == "True" {
+			continue
+		}
+		ran = true
+		said, err := e.execHook(ctx, summary.ID, hook, c)
+		output += said
+		if err != nil {
+			return output, err
+		}
+	}
+	if !ran {
+		return "", resource.WithHint(fmt.Errorf("no container of service %s of stack %s runs on this server", service, stack), "apply that stack on this server first")
+	}
+	return output, nil
 }
 
 func withHookTimeout(ctx context.Context, hook template.Hook) (context.Context, context.CancelFunc) {

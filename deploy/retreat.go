@@ -143,7 +143,7 @@ func (r *rollout) remind(ctx context.Context, name string) error {
 	for _, one := range r.live[name] {
 		configs[one.config] = true
 	}
-	if len(configs) == 0 || !listens(r.release.Services[name]) {
+	if len(configs) == 0 || !listens(name, r.release.Services[name]) {
 		return r.tell(ctx, name)
 	}
 	bound, err := r.bind(ctx, name)

@@ -49,6 +49,7 @@ type rollout struct {
 	bound   map[string]string           // service to digest of it with its late references resolved
 	cut     *rollingFile                // an earlier rollout that did not end; nil for none
 	begun   bool                        // something was changed
+	ending  bool                        // of hooks at the end of a service: none of it is to stand
 	paused  bool                        // it failed, and its failure_action is pause
 }
 

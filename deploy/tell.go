@@ -46,7 +46,8 @@ func (r *rollout) hear(ctx context.Context, name string) error {
 	return nil
 }
 
-// tell runs the hooks of those that stand on what happened to a service that stands now.
+// tell runs the hooks of those that stand on what happened to a service that stands now, and its own
+// that wait for what happens to it as a whole.
 func (r *rollout) tell(ctx context.Context, name string) error {
 	for _, other := range r.stood {
 		if err := r.tellOf(ctx, other, name); err != nil {
@@ -54,7 +55,7 @@ func (r *rollout) tell(ctx context.Context, name string) error {
 		}
 	}
 	r.stood = append(r.stood, name)
-	return nil
+	return r.tellOf(ctx, name, name)
 }
 
 // tellOf runs one service's hooks on what happened to another. Who may have missed something hears
@@ -121,32 +122,34 @@ func (r *rollout) hooksFor(ctx context.Context, name, other string, events ...st
 // when they fail, which is told.
 func (r *rollout) hooksOfOld(ctx context.Context, c container.InspectResponse, what string) {
 	name := c.Config.Labels[composeService]
-	own := r
+	ending := *r
+	ending.ending = len(r.live[name]) == 0
+	own := &ending
 	if id := c.Config.Labels[labelRelease]; id != r.id {
 		document, err := r.folder.release(ctx, id)
 		if err != nil || document == nil {
 			return // it is not kept any more
 		}
-		past := *r
+		past := *own
 		past.release, past.id = document, id
 		own = &past
 	}
 	if !c.State.Running {
-		own = own.onHostOnly(name)
+		own = own.outsideOnly(name)
 	}
 	if err := own.ownHooks(ctx, name, c.ID, what); err != nil {
 		r.say(fmt.Sprintf("%s: %v", strings.TrimPrefix(c.Name, "/"), err))
 	}
 }
 
-// onHostOnly is the rollout with those hooks of a service alone that run on the host: its
-// container has stopped.
-func (r *rollout) onHostOnly(name string) *rollout {
+// outsideOnly is the rollout with those hooks of a service alone that do not run in its container,
+// which has stopped.
+func (r *rollout) outsideOnly(name string) *rollout {
 	alone := *r
 	release := *r.release
 	release.Services = maps.Clone(release.Services)
 	s := release.Services[name]
-	s.Hooks = slices.DeleteFunc(slices.Clone(s.Hooks), func(h template.Hook) bool { return h.Where != template.OnHost })
+	s.Hooks = slices.DeleteFunc(slices.Clone(s.Hooks), func(h template.Hook) bool { return !h.Where.Outside() })
 	release.Services[name] = s
 	alone.release = &release
 	return &alone

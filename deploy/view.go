@@ -16,7 +16,7 @@ import (
 // Containers on their way out are not in it. Ports and addresses are asked for anew: they may be
 // others after a container was started again.
 func (r *rollout) view(ctx context.Context) (template.View, error) {
-	v := template.View{HostIP: r.hostIP}
+	v := template.View{HostIP: r.hostIP, Ending: r.ending}
 	for name, replicas := range r.live {
 		for _, one := range replicas {
 			c, err := r.engine.ContainerInspect(ctx, one.id, client.ContainerInspectOptions{})
@@ -53,7 +53,7 @@ func (r *rollout) config(name string, bound template.Service) (string, error) {
 	s := r.shared(bound)
 	s.Files = slices.Clone(s.Files)
 	for i := range s.Files {
-		if s.Files[i].Bound && listens(r.release.Services[name]) {
+		if s.Files[i].Bound && listens(name, r.release.Services[name]) {
 			s.Files[i].Content = ""
 		}
 	}
@@ -67,9 +67,9 @@ func (r *rollout) config(name string, bound template.Service) (string, error) {
 }
 
 // listens reports whether a service has hooks that wait for events of others.
-func listens(s template.Service) bool {
+func listens(name string, s template.Service) bool {
 	return slices.ContainsFunc(s.Hooks, func(h template.Hook) bool {
-		return slices.ContainsFunc(h.On, func(e template.Event) bool { return e.Service != "" })
+		return slices.ContainsFunc(h.On, func(e template.Event) bool { return e.Service != "" && e.Service != name })
 	})
 }
 

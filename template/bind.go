@@ -16,6 +16,7 @@ import (
 type View struct {
 	HostIP     string
 	Containers []resource.Container
+	Ending     bool // what it is for is taken away: a reference to what is not there any more is empty
 }
 
 // MissingError says that a late reference could not be resolved because no container of the
@@ -136,7 +137,7 @@ func (b binder) repeat(t Text) ([]string, error) {
 			}
 		}
 		cluster := b.cluster(p.ref.Service)
-		if len(cluster) == 0 && b.release.Services[p.ref.Service].Replicas != 0 {
+		if len(cluster) == 0 && b.release.Services[p.ref.Service].Replicas != 0 && !b.view.Ending {
 			return nil, &MissingError{p.ref}
 		}
 		choices = spread(choices, p.ref.Service, cluster)

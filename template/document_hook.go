@@ -2,6 +2,7 @@ package template
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -31,7 +32,27 @@ const (
 	InContainer Where = "container" // by exec in a container of the hook's service
 	OnHost      Where = "host"      // on the server, over SSH
 	OneOff      Where = "one-off"   // in a container of its own, made from the service, run to its end and removed
+	// Beside these, "STACK/SERVICE": by exec in the containers of another stack's service that run on
+	// the same server, such as a proxy that several stacks share.
 )
+
+var neighbourPattern = regexp.MustCompile(`^([a-z][a-z0-9-]*)/([A-Za-z0-9][A-Za-z0-9._-]*)$`)
+
+// Neighbour is the other stack's service in whose containers a hook runs, where it is one.
+func (w Where) Neighbour() (stack, service string, is bool) {
+	m := neighbourPattern.FindStringSubmatch(string(w))
+	if m == nil {
+		return "", "", false
+	}
+	return m[1], m[2], true
+}
+
+// Outside reports whether a hook needs no container of its own service: it runs on the server, or in
+// another stack's container.
+func (w Where) Outside() bool {
+	_, _, neighbour := w.Neighbour()
+	return w == OnHost || neighbour
+}
 
 // Argument is handed to a hook: a named one as an environment variable, the others as positional
 // arguments in their order. Once bound, a named argument is one value, whose repetitions over a

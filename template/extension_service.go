@@ -117,12 +117,15 @@ func (c *converter) hook(x *extension, service string, nth int) (Hook, bool) {
 		h.Name = fmt.Sprintf("%s-%d", service, nth)
 	}
 	h.Reload = x.reload()
-	where := x.word("where", string(InContainer), string(OnHost), string(OneOff))
+	where := x.where()
 	h.On = c.events(x)
 	c.code(x, &h)
 	h.Args = c.arguments(x)
 	x.done()
 	before := slices.Contains(h.On, Event{What: OnReleaseBefore})
+	if _, _, is := Where(where).Neighbour(); is && (h.Restart || h.Reload != "") {
+		x.fail("where", "restart and reload are for the hook's own containers: have the script do it")
+	}
 	switch {
 	case before && len(h.On) > 1:
 		x.fail("on", "release:before runs before any container starts: give it a hook of its own")
@@ -137,6 +140,17 @@ func (c *converter) hook(x *extension, service string, nth int) (Hook, bool) {
 		h.PerReplica = false
 	}
 	return h, len(h.On) > 0 && (h.Script != "" || len(h.Command) > 0)
+}
+
+// where reads where a hook runs: a word, or another stack's service.
+func (x *extension) where() string {
+	s := x.str("where")
+	words := []string{string(InContainer), string(OnHost), string(OneOff)}
+	if _, _, is := Where(s).Neighbour(); s == "" || is || slices.Contains(words, s) {
+		return s
+	}
+	x.fail("where", "unknown word %q%s", s, didYouMean(s, words...)).Hint = "or another stack's service on the same server: STACK/SERVICE"
+	return ""
 }
 
 // reload reads the signal that makes a container's process read its files again: true is SIGHUP.

@@ -145,6 +145,9 @@ func (w Where) shown() string {
 	case OneOff:
 		return "in a container of its own"
 	}
+	if stack, service, is := w.Neighbour(); is {
+		return "in " + service + " of stack " + stack
+	}
 	return "in the container"
 }
 
