@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 
@@ -67,7 +68,7 @@ func portsHeld(c container.Summary) []string {
 		}
 		port := fmt.Sprintf("%d/%s", p.PublicPort, or(p.Type, "tcp"))
 		if p.IP.IsValid() && !p.IP.IsUnspecified() {
-			port = p.IP.Unmap().String() + ":" + port
+			port = net.JoinHostPort(p.IP.Unmap().String(), port)
 		}
 		if !slices.Contains(ports, port) {
 			ports = append(ports, port)

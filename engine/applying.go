@@ -139,6 +139,9 @@ const callNeeds = 30 * time.Second
 // Apply walks a plan that was made under this session's lock, or adopted. The state is committed as
 // it goes, and closed at the end, whatever happened.
 func (s *Session) Apply(ctx context.Context, p *plan.Plan) (plan.Result, error) {
+	if err := s.Allowed(p); err != nil {
+		return plan.Result{}, err
+	}
 	if err := s.Lock(ctx); err != nil {
 		return plan.Result{}, err
 	}

@@ -51,6 +51,8 @@ type Options struct {
 	NoProbe  bool          // switch without probes
 	Keep     int           // releases that a server keeps; 0: five
 
+	WithOthers bool // servers may be deleted although other stacks live on them
+
 	Redactor *redact.Redactor      // is told of every secret; never nil after Open
 	Event    func(plan.Event)      // what goes on with resources; may be nil
 	Say      func(string)          // what else goes on, a line at a time; may be nil

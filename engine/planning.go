@@ -99,6 +99,7 @@ func (s *Session) Plan(ctx context.Context, r Request) (*plan.Plan, error) {
 	}
 	p.Stack = s.id
 	p.Seen = fingerprints(have)
+	p.Others = others(p, have, s.schemas())
 	if err := plan.Spare(p, held); err != nil {
 		return p, err
 	}
@@ -106,7 +107,10 @@ func (s *Session) Plan(ctx context.Context, r Request) (*plan.Plan, error) {
 	if err := s.checkExternals(ctx, p, have); err != nil {
 		return p, err
 	}
-	return p, s.preflight(ctx, p, have)
+	if err := s.preflight(ctx, p, have); err != nil {
+		return p, err
+	}
+	return p, s.checkPorts(ctx, p, have)
 }
 
 // wantsCandidates reports whether the files' releases matter to a request. A verb that moves routes

@@ -26,6 +26,7 @@ type Plan struct {
 	Deferred  []Deferral                       `json:"deferred,omitempty"`
 	Unknown   []resource.Unknown               `json:"unknown,omitempty"` // could not be asked: last known kept, nothing planned on it
 	Notes     []string                         `json:"notes,omitempty"`   // gaps, choices, warnings: sentences for the reader
+	Others    []string                         `json:"others,omitempty"`  // other stacks that live on servers which it deletes: sentences
 	Steps     []Step                           `json:"steps,omitempty"`
 	Settled   []resource.Item                  `json:"settled,omitempty"` // wants that are remembered without a call: memo fields, what was found again
 	Forget    []resource.Mark                  `json:"forget,omitempty"`  // announced by an earlier run, surely not there, and not wanted any more

@@ -44,6 +44,10 @@ func Print(w io.Writer, p *Plan, style Style) {
 	for _, n := range p.Notes {
 		pr.line("  %s", n)
 	}
+	pr.section("others lose their server", len(p.Others))
+	for _, o := range p.Others {
+		pr.line("  %s", style(Removed, o))
+	}
 	if pr.b.Len() > 0 {
 		pr.line("")
 	}

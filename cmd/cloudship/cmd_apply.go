@@ -21,6 +21,7 @@ type applyOptions struct {
 	dry      bool
 	switches bool
 	restore  []string // onto servers that are made anew; nil: nothing
+	others   bool
 }
 
 // add adds the flags of every verb that changes something.
@@ -28,6 +29,7 @@ func (o *applyOptions) add(fs *pflag.FlagSet) {
 	o.stackFlags.add(fs)
 	o.planFlags.add(fs)
 	fs.BoolVarP(&o.approve, "auto-approve", "y", false, "do not ask")
+	fs.BoolVar(&o.others, "with-others", false, "delete servers although other stacks live on them")
 	fs.BoolVar(&o.dry, "dry-run", false, "show the plan, and do nothing")
 }
 
@@ -73,6 +75,7 @@ Exit codes: 0 done, 1 error, 3 data would be lost that --destroy-data does not n
 // planAndApply is the one way of all verbs that change something: lock, plan, show, ask, walk.
 func planAndApply(ctx context.Context, t *terminal, g *global, o *applyOptions, command string, r engine.Request) (err error) {
 	options, err := o.given(t, g, command)
+	options.WithOthers = o.others
 	if options.Looking = r.Destroy; err == nil && !r.Destroy {
 		err = t.askFor(ctx, options)
 	}
@@ -111,6 +114,9 @@ func planAndApply(ctx context.Context, t *terminal, g *global, o *applyOptions, 
 			return err
 		}
 		return t.ended(ctx, s, p, plan.Result{}, nil)
+	}
+	if err := s.Allowed(p); err != nil {
+		return err
 	}
 	if !o.approve {
 		yes, err := t.ask(ctx, "Do this?")
@@ -157,6 +163,7 @@ func applySaved(ctx context.Context, t *terminal, g *global, o *applyOptions, pa
 	if err != nil {
 		return err
 	}
+	options.WithOthers = o.others
 	s, err := engine.OpenPlan(ctx, options, p)
 	if err != nil {
 		return err

@@ -93,6 +93,7 @@ func codeOf(ctx context.Context, err error) int {
 	var own *codeError
 	var usage *usageError
 	var stale *engine.StaleError
+	var others *engine.OthersError
 	var bad *plan.BadRelease
 	var data *plan.DataError
 	var interrupted *interruptedError
@@ -109,7 +110,7 @@ func codeOf(ctx context.Context, err error) int {
 		return exitLocked
 	case errors.As(err, &stale):
 		return exitStale
-	case errors.As(err, &data):
+	case errors.As(err, &data), errors.As(err, &others):
 		return exitPolicy
 	case errors.As(err, &bad):
 		return exitRefused

@@ -51,5 +51,5 @@ func (t *terminal) planJSON(p *plan.Plan) {
 	for _, d := range p.Data {
 		t.object("data_destroyed", fmt.Sprintf("%s on %s", d.Name, d.Server.Address), map[string]any{"data": d})
 	}
-	t.object("change_summary", plan.Summary(p), map[string]any{"steps": len(p.Steps), "prices": p.Prices, "notes": p.Notes})
+	t.object("change_summary", plan.Summary(p), map[string]any{"steps": len(p.Steps), "prices": p.Prices, "notes": p.Notes, "others": p.Others})
 }
