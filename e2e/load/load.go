@@ -14,6 +14,7 @@ import (
 // Load is a load that runs.
 type Load struct {
 	url    string
+	host   string // Host header; empty: the url's
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 	flying sync.WaitGroup // requests under way
@@ -23,9 +24,12 @@ type Load struct {
 
 // Start sends rate requests a second to url until Stop. Half of them go over kept connections,
 // half over new ones.
-func Start(url string, rate int) *Load {
+func Start(url string, rate int) *Load { return StartAt(url, "", rate) }
+
+// StartAt is Start for one of the sites at url, by its host name.
+func StartAt(url, host string, rate int) *Load {
 	ctx, cancel := context.WithCancel(context.Background())
-	l := &Load{url: url, cancel: cancel, counted: counted{versions: map[string]int{}}}
+	l := &Load{url: url, host: host, cancel: cancel, counted: counted{versions: map[string]int{}}}
 	kept := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 8}}
 	fresh := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	l.wg.Add(1)
@@ -59,7 +63,13 @@ func Start(url string, rate int) *Load {
 
 // one sends one request. It is let finish also when the load stops.
 func (l *Load) one(client *http.Client) {
-	answer, err := client.Get(l.url)
+	request, err := http.NewRequest(http.MethodGet, l.url, nil)
+	if err != nil {
+		l.count("", err)
+		return
+	}
+	request.Host = l.host
+	answer, err := client.Do(request)
 	version := ""
 	if err == nil {
 		var body []byte
