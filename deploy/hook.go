@@ -107,7 +107,7 @@ func (e *engine) execHook(ctx context.Context, id string, hook template.Hook, c 
 // inNeighbour runs a hook's command in every container of another stack's service that runs on the
 // server. None is an error: nobody was told.
 func (e *engine) inNeighbour(ctx context.Context, stack, service string, hook template.Hook, c command) (string, error) {
-	list, err := e.ContainerList(ctx, client.ContainerListOptions{Filters: make(client.Filters).Add("label", labelStack).Add("label", composeService+"="+service)})
+	list, err := e.ContainerList(ctx, client.ContainerListOptions{Filters: make(client.Filters).Add("label", composeService+"="+service)})
 	if err != nil {
 		return "", fmt.Errorf("list containers: %w", err)
 	}

@@ -81,6 +81,11 @@ func (s *said) say(line string) { s.lines = append(s.lines, line) }
 
 // roll does one rollout with all that goes with it, as releases.put does.
 func (w *world) roll(ctx context.Context, to target, told *said) error {
+	return w.rollAs(ctx, w.engine(), folder{host: w, root: w.root}, to, told)
+}
+
+// rollAs is roll for a stack of one's own choice.
+func (w *world) rollAs(ctx context.Context, e *engine, f folder, to target, told *said) error {
 	id, err := to.release.ID()
 	if err != nil {
 		w.t.Fatal(err)
@@ -89,7 +94,6 @@ func (w *world) roll(ctx context.Context, to target, told *said) error {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	f := folder{host: w, root: w.root}
 	entry := resource.ReleaseEntry{ID: id, Template: "shop", Document: document}
 	if err := f.keep(ctx, entry, false); err != nil {
 		return err
@@ -99,7 +103,6 @@ func (w *world) roll(ctx context.Context, to target, told *said) error {
 		images[name] = s.Image.Reference()
 	}
 	d := &releases{}
-	e := w.engine()
 	r := &rollout{
 		engine: e, folder: f, release: to.release, id: id, group: "one", server: resource.Server("one", 0), hostIP: "10.0.0.1",
 		scale: to.scale, secrets: to.secrets, images: images, say: told.say, now: time.Now, once: d.once(id, false),

@@ -22,6 +22,8 @@ import (
 	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
+
+	"github.com/cloudship/cloudship/resource"
 )
 
 // world is a Docker engine's API over containers that exist in memory only, and the server that it
@@ -92,6 +94,7 @@ type fakeContainer struct {
 type fakeExec struct {
 	in     *fakeContainer
 	cmd    []string
+	env    []string
 	output string
 	code   int
 }
@@ -128,7 +131,7 @@ func newWorld(t *testing.T) *world {
 		return container.ExecInspectResponse{ExitCode: &w.execs[r.PathValue("id")].code}, nil
 	})
 	mux.HandleFunc("POST /v1.41/exec/{id}/start", w.execStart)
-	handle("GET /networks", false, func(*http.Request) (any, error) { return slices.Collect(maps.Values(w.networks)), nil })
+	handle("GET /networks", false, w.listNetworks)
 	handle("GET /networks/{name}", false, func(r *http.Request) (any, error) { return found(w.networks, r.PathValue("name")) })
 	handle("POST /networks/create", true, w.createNetwork)
 	handle("POST /networks/{name}/connect", true, func(*http.Request) (any, error) { return nil, nil })
@@ -138,9 +141,12 @@ func newWorld(t *testing.T) *world {
 	})
 	handle("GET /volumes/{name}", false, func(r *http.Request) (any, error) { return found(w.volumes, r.PathValue("name")) })
 	handle("POST /volumes/create", true, func(r *http.Request) (any, error) {
-		var v struct{ Name string }
+		var v struct {
+			Name   string
+			Labels map[string]string
+		}
 		err := json.NewDecoder(r.Body).Decode(&v)
-		w.volumes[v.Name] = map[string]string{"Name": v.Name, "Rows": ""}
+		w.volumes[v.Name] = map[string]string{"Name": v.Name, "Rows": "", labelStack: v.Labels[labelStack]}
 		return v, err
 	})
 	w.http = httptest.NewServer(mux)
@@ -161,13 +167,16 @@ type notFound string
 func (n notFound) Error() string { return "no such thing: " + string(n) }
 
 // engine connects a rollout to the world.
-func (w *world) engine() *engine {
+func (w *world) engine() *engine { return w.engineOf("shop-aaaaaa") }
+
+// engineOf is the same engine as another stack sees it.
+func (w *world) engineOf(stack resource.StackID) *engine {
 	docker, err := client.New(client.WithHost("tcp://"+w.http.Listener.Addr().String()), client.WithAPIVersion("1.41"))
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(func() { _ = docker.Close() })
-	return (&engine{Client: docker, host: w, stack: "shop-aaaaaa"}).of("one")
+	return (&engine{Client: docker, host: w, stack: stack}).of("one")
 }
 
 // serve answers one call, under the world's lock.
@@ -241,22 +250,47 @@ func (w *world) container(r *http.Request) (*fakeContainer, error) {
 	return nil, notFound(id)
 }
 
-func (w *world) list(r *http.Request) (any, error) {
+// labelled reads the filter of a request that lists things by their labels.
+func labelled(r *http.Request) (fits func(labels map[string]string) bool, err error) {
 	var filters map[string]map[string]bool
 	if text := r.URL.Query().Get("filters"); text != "" {
 		if err := json.Unmarshal([]byte(text), &filters); err != nil {
 			return nil, err
 		}
 	}
+	return func(labels map[string]string) bool {
+		for want := range filters["label"] {
+			if name, value, _ := strings.Cut(want, "="); labels[name] != value {
+				return false
+			}
+		}
+		return true
+	}, nil
+}
+
+func (w *world) listNetworks(r *http.Request) (any, error) {
+	fits, err := labelled(r)
+	if err != nil {
+		return nil, err
+	}
+	list := []network.Network{}
+	for _, name := range slices.Sorted(maps.Keys(w.networks)) {
+		if n := w.networks[name]; fits(n.Labels) {
+			list = append(list, n)
+		}
+	}
+	return list, nil
+}
+
+func (w *world) list(r *http.Request) (any, error) {
+	fits, err := labelled(r)
+	if err != nil {
+		return nil, err
+	}
 	list := []container.Summary{}
 	for _, id := range slices.Sorted(maps.Keys(w.containers)) {
 		c := w.containers[id]
-		fits := true
-		for want := range filters["label"] {
-			name, value, _ := strings.Cut(want, "=")
-			fits = fits && c.Config.Labels[name] == value
-		}
-		if fits {
+		if fits(c.Config.Labels) {
 			list = append(list, container.Summary{ID: id, Names: []string{c.Name}, Labels: c.Config.Labels})
 		}
 	}
@@ -447,7 +481,7 @@ func (w *world) exec(r *http.Request) (any, error) {
 	}
 	w.made++
 	id := fmt.Sprint("exec", w.made)
-	w.execs[id] = &fakeExec{in: c, cmd: request.Cmd}
+	w.execs[id] = &fakeExec{in: c, cmd: request.Cmd, env: request.Env}
 	return container.ExecCreateResponse{ID: id}, nil
 }
 

@@ -130,9 +130,9 @@ func (v *voyage) sites(edge *voyage, address string) {
 	authorized := edge.on("web", "cat", "/root/.ssh/authorized_keys")
 
 	// A port that the first has is refused before anything is changed, and so is another host key.
-	v.edit("compose.yaml", "    networks: [front]\n", "    networks: [front]\n    ports: [\"80:8080\"]\n")
+	v.edit("compose.yaml", "    networks: [front]\n", "    networks: [front]\n    ports: [\"80:8080\"]\n", "replicas: 2", "replicas: 1")
 	v.says(v.ship(8, "apply", "-y", "--new-key"), "wants port 80/tcp", "container edge-proxy-1 of stack edge")
-	v.edit("compose.yaml", "    ports: [\"80:8080\"]\n", "")
+	v.edit("compose.yaml", "    ports: [\"80:8080\"]\n", "", "replicas: 1", "replicas: 2")
 	other, _ := userKey(t)
 	v.says(v.ship(8, "plan", "--var", "host_key="+other), "host key of "+address)
 

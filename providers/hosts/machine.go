@@ -21,7 +21,7 @@ type machine struct {
 }
 
 // glance is how long a machine that should be up is tried.
-const glance = 10 * time.Second
+const glance = 5 * time.Second
 
 // reached gives an access as a target. The key in it was parsed before.
 func (m machine) reached(a resource.Access, login []ssh.Signer) remote.Target {

@@ -74,8 +74,11 @@ func serveSSH(t *testing.T, login ssh.PublicKey) *sshd {
 func (s *sshd) address() string { return s.listener.Addr().String() }
 
 // key is the machine's host key in a line.
-func (s *sshd) key() string {
-	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(s.hostKey.PublicKey())))
+func (s *sshd) key() string { return lineOf(s.hostKey) }
+
+// lineOf is a key's public part in a line.
+func lineOf(key ssh.Signer) string {
+	return strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key.PublicKey())))
 }
 
 // kept is the machine's folder of stacks.
