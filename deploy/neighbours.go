@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -17,18 +18,29 @@ import (
 // neighboursMost is how many containers of others are told of one server.
 const neighboursMost = 200
 
-// Neighbours tells what others have in the engine of a server that existed before, whether it is
-// this stack's yet or not. One without an engine has none.
+// Neighbours tells what others have on a server that existed before and that is not this stack's
+// yet: containers, and processes that hold ports. What is in an
+// engine that the login may not talk to yet is not known.
 func (d *Driver) Neighbours(ctx context.Context, server resource.Found) ([]resource.Neighbour, error) {
 	host, err := d.hosts.Reach(ctx, server, true, nil)
 	if err != nil {
 		return nil, err
 	}
-	out, err := host.Run(ctx, remote.Script(`[ ! -S /var/run/docker.sock ] || echo yes`).AsRoot())
-	if err != nil || len(out.Stdout) == 0 {
+	out, err := host.Run(ctx, remote.Script(listenScript).AsRoot())
+	if err != nil {
 		return nil, err
 	}
-	return d.hosts.neighbours(ctx, host)
+	list := listening(string(out.Stdout))
+	if out, err = host.Run(ctx, remote.Script(`[ ! -S /var/run/docker.sock ] || echo yes`)); err != nil || len(out.Stdout) == 0 {
+		return list, err
+	}
+	containers, err := d.hosts.neighbours(ctx, host)
+	var refused *remote.DockerError
+	if errors.As(err, &refused) && host.Target().User != "" && host.Target().User != "root" {
+		return list, nil // it gets into the group docker when the server is made ready
+	}
+	list = slices.DeleteFunc(list, func(n resource.Neighbour) bool { return n.Process == dockerProxy }) // the engine says more
+	return append(list, containers...), err
 }
 
 // neighbours lists the containers on a server that are not this stack's, as far as they matter:

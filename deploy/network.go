@@ -26,7 +26,7 @@ func (r *rollout) putNetworks(ctx context.Context) error {
 		}
 		there, err := r.engine.NetworkInspect(ctx, n.Name, client.NetworkInspectOptions{})
 		if err == nil {
-			if made := there.Network.Labels[labelConfig]; made != "" && made != digest {
+			if made := there.Network.Labels[labelConfig]; made != "" && made != digest && !n.External {
 				r.say(fmt.Sprintf("network %s is kept as it was made: what the template changes of it counts once nothing uses it and it is made anew", n.Name))
 			}
 			continue

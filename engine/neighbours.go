@@ -158,6 +158,9 @@ func taken(a resource.Address, r *template.Release, server int, neighbours []res
 				continue
 			}
 			who := "container " + neighbours[i].Container
+			if neighbours[i].Process != "" {
+				who = "process " + neighbours[i].Process
+			}
 			if stack := neighbours[i].Stack.Name(); stack != "" {
 				who += " of stack " + stack
 			}

@@ -92,9 +92,11 @@ type HostFacts struct {
 	Neighbours []Neighbour `json:"neighbours,omitempty"` // what others have in the engine
 }
 
-// Neighbour is a container in a server's engine that is not this stack's.
+// Neighbour is a container in a server's engine that is not this stack's, or a process there that
+// holds ports.
 type Neighbour struct {
-	Container string   `json:"container"`
+	Container string   `json:"container,omitempty"`
+	Process   string   `json:"process,omitempty"`
 	Stack     StackID  `json:"stack,omitempty"` // whose it is; empty for one that cloudship did not make
 	Ports     []string `json:"ports,omitempty"` // the host ports that it holds: "80/tcp", "127.0.0.1:8080/tcp"
 }
