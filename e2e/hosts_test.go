@@ -172,7 +172,7 @@ func (v *voyage) sites(edge *voyage, address string) {
 	if now := edge.on("web", "cat", "/root/.ssh/authorized_keys"); now != authorized {
 		t.Errorf("authorized_keys were changed:\n%s\nthen\n%s", authorized, now)
 	}
-	if left := edge.on("web", "sh", "-c", "ls -d /var/lib/cloudship/shop-* 2>/dev/null || true; ls /var/lib/docker/volumes"); strings.Contains(left, "shop") || !strings.Contains(left, "edge_sites") {
+	if left := edge.on("web", "sh", "-c", "ls /var/lib/cloudship /srv/sites"); strings.Contains(left, "shop") || !strings.Contains(left, "edge-") {
 		t.Errorf("what is left on the server: %s", left)
 	}
 }

@@ -51,14 +51,14 @@ func others(p *plan.Plan, have plan.Have, schemas map[string]resource.Schema) []
 				}
 			}
 			for _, name := range slices.Sorted(maps.Keys(stacks)) {
-				sentences = append(sentences, fmt.Sprintf("%s: stack %s has %s there", a, name, counted(stacks[name], "container")))
+				sentences = append(sentences, fmt.Sprintf("%s: stack %s has %s there", a, name, howMany(stacks[name], "container")))
 			}
 		}
 	}
 	return sentences
 }
 
-func counted(n int, what string) string {
+func howMany(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}
