@@ -75,8 +75,8 @@ func (v *voyage) site(address, host string) string {
 	return strings.TrimSpace(string(body))
 }
 
-// answers wants what a site says.
-func (v *voyage) answers(address, host, want string) {
+// siteSays wants what a site says.
+func (v *voyage) siteSays(address, host, want string) {
 	v.t.Helper()
 	if have := v.site(address, host); have != want {
 		v.t.Errorf("%s answers %q, want %q", host, have, want)
@@ -139,17 +139,17 @@ func (v *voyage) sites(edge *voyage, address string) {
 	v.ship(0, "apply", "-y", "--new-key")
 	v.settled()
 	edge.settled()
-	v.answers(address, "shop.example.com", "v1")
-	v.answers(address, "edge.example.com", "the proxy")
+	v.siteSays(address, "shop.example.com", "v1")
+	v.siteSays(address, "edge.example.com", "the proxy")
 
 	// A redeploy costs neither of them a request.
 	first, second := edge.pressing(address, "edge.example.com"), v.pressing(address, "shop.example.com")
 	v.ship(0, "apply", "-y", "--var", "version=v2")
 	v.settled("--var", "version=v2")
-	v.answers(address, "shop.example.com", "v2")
+	v.siteSays(address, "shop.example.com", "v2")
 	// What the proxy does not take, it does not take.
 	v.says(v.ship(9, "apply", "-y", "--var", "version=v3", "--var", "host=shop.example.com; spoilt {"), "its configuration is as it was")
-	v.answers(address, "shop.example.com", "v2")
+	v.siteSays(address, "shop.example.com", "v2")
 	first()
 	second()
 
