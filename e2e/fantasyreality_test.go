@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"net/http"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -25,6 +24,7 @@ func TestFantasyReality(t *testing.T) {
 		`inputs  = { HOST = var.host }`, `inputs  = { HOST = var.host, IMAGE = var.image }`,
 		`provider "digitalocean" {`, "variable \"image\" {}\n\nprovider \"digitalocean\" {")
 	v.edit("compose.yaml", "    build: app\n", "    image: ${IMAGE}\n    pull_policy: never\n")
+	v.data = []string{"--destroy-data", "data"}
 	own := v.image("own", filepath.Join(v.Dir, "app"))
 	v.ship(0, "apply", "-y", "--new-key", "--var", "image="+own)
 	l := v.kept()
@@ -78,9 +78,7 @@ func (v *voyage) image(name, folder string) string {
 // kept puts a load on the server.
 func (v *voyage) kept() *load.Kept {
 	address := strings.TrimPrefix(v.url(), "http://") + ":80"
-	l := load.StartKept(address, 25, 10, func(int) (*http.Request, error) {
-		return http.NewRequest(http.MethodGet, "http://"+site+"/", nil)
-	})
+	l := load.StartKept(address, 25, 10, load.Get("http://"+site+"/"), nil)
 	v.t.Cleanup(l.Stop)
 	return l
 }

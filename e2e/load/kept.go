@@ -20,12 +20,13 @@ const patience = 10 * time.Second
 // that a server which cuts connections looks better than it is.
 type Kept struct {
 	counted
-	address    string
-	next       func(n int) (*http.Request, error)
+	next       Requests
+	answered   func(n int) // told of each good answer
 	cancel     context.CancelFunc
 	wg, flying sync.WaitGroup
 
 	lending sync.Mutex // guards what follows
+	address string
 	idle    []*keptConn
 	dialed  int
 	cut     int
@@ -34,17 +35,17 @@ type Kept struct {
 // Requests makes the n-th request, from 0.
 type Requests func(n int) (*http.Request, error)
 
-// Get asks for a path of a host, again and again.
+// Get asks for a URL, again and again.
 func Get(u string) Requests {
 	return func(int) (*http.Request, error) { return http.NewRequest(http.MethodGet, u, nil) }
 }
 
 // StartKept sends rate requests a second to an address (host and port) until Stop, over as many
 // kept connections as it takes, at most that many idle ones. Which of them is used next is chance,
-// so some are idle for long.
-func StartKept(address string, rate, connections int, next Requests) *Kept {
+// so some are idle for long. Of each good answer answered is told; it may be nil.
+func StartKept(address string, rate, connections int, next Requests, answered func(n int)) *Kept {
 	ctx, cancel := context.WithCancel(context.Background())
-	k := &Kept{counted: counted{versions: map[string]int{}}, address: address, next: next, cancel: cancel}
+	k := &Kept{counted: counted{versions: map[string]int{}}, address: address, next: next, answered: answered, cancel: cancel}
 	k.wg.Add(1)
 	go func() {
 		defer k.wg.Done()
@@ -73,7 +74,29 @@ func StartKept(address string, rate, connections int, next Requests) *Kept {
 // one sends one request, over a connection that is open as far as the client can know.
 func (k *Kept) one(n, connections int) {
 	version, err := k.ask(n, connections)
+	if err == nil && k.answered != nil {
+		k.answered(n)
+	}
 	k.count(version, err)
+}
+
+// Move sends what follows to another address; the load must be paused.
+func (k *Kept) Move(address string) {
+	k.lending.Lock()
+	defer k.lending.Unlock()
+	k.address = address
+	k.close()
+}
+
+// close closes the idle connections.
+func (k *Kept) close() {
+	for _, c := range k.idle {
+		if !c.wakes() {
+			k.cut++
+		}
+		_ = c.conn.Close()
+	}
+	k.idle = nil
 }
 
 func (k *Kept) ask(n, connections int) (version string, err error) {
@@ -157,13 +180,7 @@ func (k *Kept) Stop() {
 	k.flying.Wait()
 	k.lending.Lock()
 	defer k.lending.Unlock()
-	for _, c := range k.idle {
-		if !c.wakes() {
-			k.cut++
-		}
-		_ = c.conn.Close()
-	}
-	k.idle = nil
+	k.close()
 }
 
 // Pause stops sending, until Resume, and returns when what is under way has been answered.

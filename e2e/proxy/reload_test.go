@@ -42,7 +42,7 @@ func (s *stand) swaps(times int) {
 			method = http.MethodPost // which nobody may send again
 		}
 		return http.NewRequest(method, "http://"+site+"/", nil)
-	})
+	}, nil)
 	defer l.Stop()
 	s.eventually("the first serves", func() bool { return l.Version() == versions[0] })
 	for i := range times {

@@ -172,10 +172,15 @@ func (r *Rig) Repository(ctx context.Context, from string) (string, error) {
 	if err := os.CopyFS(dir, os.DirFS(from)); err != nil {
 		return "", err
 	}
+	return dir, r.Initialize(ctx, dir)
+}
+
+// Initialize makes a folder a git repository, with all that it has committed.
+func (r *Rig) Initialize(ctx context.Context, dir string) error {
 	if err := r.git(ctx, dir, "init", "--quiet", "--initial-branch=main"); err != nil {
-		return "", err
+		return err
 	}
-	return dir, r.Commit(ctx, dir, "the first version")
+	return r.Commit(ctx, dir, "the first version")
 }
 
 // Commit commits everything in a repository.
