@@ -9,8 +9,14 @@ import (
 	"testing"
 )
 
-// rows are those of ProLeads' story that must be shown.
-var rows = []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 16, 17, 18, 20, 21, 22, 23, 24, 25, 26, 27, 29, 30, 33, 35}
+// rows are those that must be shown: of ProLeads' story (P) and of Fantasy Reality's (F).
+var rows = map[string][]int{
+	"P": {1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15, 16, 17, 18, 20, 21, 22, 23, 24, 25, 26, 27, 29, 30, 33, 35},
+	"F": {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24},
+}
+
+// like are rows that want what another one wants: its tests show both.
+var like = map[string]string{"P15": "F9"}
 
 // named finds the tests that a row of the list names: `TestX`, `TestX/P1Step` or a script, and the
 // file after them.
@@ -29,24 +35,35 @@ func TestStoriesNameTheirTests(t *testing.T) {
 			lines[strings.TrimSpace(cells[1])] = line
 		}
 	}
-	for _, n := range rows {
-		row := fmt.Sprintf("P%d", n)
-		line, ok := lines[row]
-		if !ok {
-			t.Errorf("docs/stories.md has no row %s", row)
-			continue
-		}
-		ofRow := regexp.MustCompile(fmt.Sprintf(`(^|/)(Test)?[Pp]%d([^0-9]|$)`, n))
-		shown := false
-		for _, test := range named.FindAllStringSubmatch(line, -1) {
-			shown = shown || ofRow.MatchString(test[1])
-			if err := hasTest(test[1], test[2]); err != nil {
-				t.Errorf("row %s: %v", row, err)
+	for story, numbers := range rows {
+		for _, n := range numbers {
+			row := fmt.Sprint(story, n)
+			if line, ok := lines[row]; ok {
+				shows(t, row, line)
+			} else {
+				t.Errorf("docs/stories.md has no row %s", row)
 			}
 		}
-		if !shown {
-			t.Errorf("row %s names no test that is called after it", row)
+	}
+}
+
+// shows wants that a row names tests that are there, and one at least that is called after it.
+func shows(t *testing.T, row, line string) {
+	t.Helper()
+	name := row
+	if other, ok := like[row]; ok {
+		name = other
+	}
+	ofRow := regexp.MustCompile(fmt.Sprintf(`(^|/)(Test)?[%s%s]%s([^0-9]|$)`, name[:1], strings.ToLower(name[:1]), name[1:]))
+	shown := false
+	for _, test := range named.FindAllStringSubmatch(line, -1) {
+		shown = shown || ofRow.MatchString(test[1])
+		if err := hasTest(test[1], test[2]); err != nil {
+			t.Errorf("row %s: %v", row, err)
 		}
+	}
+	if !shown {
+		t.Errorf("row %s names no test that is called after it", row)
 	}
 }
 

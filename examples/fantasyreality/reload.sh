@@ -7,9 +7,17 @@
 set -eu
 patience=12 # seconds; a little more than keepalive_timeout and client_header_timeout
 
-nginx -t # what nginx does not take ends here, and nginx goes on as it is
+nginx -t -q # what nginx does not take ends here, and nginx goes on as it is
 
-workers() { grep -sal '^nginx: worker process' /proc/[0-9]*/cmdline | cut -d/ -f3 | sort; }
+title() { tr -d '\0' 2>/dev/null <"/proc/$1/cmdline" || true; }
+workers() { # those that serve; others are on their way out since an earlier reload
+    for process in /proc/[0-9]*; do
+        case "$(title "${process#/proc/}")" in
+        "nginx: worker process is"*) ;;
+        "nginx: worker process"*) echo "${process#/proc/}" ;;
+        esac
+    done
+}
 idle() { curl -fsS --max-time 2 http://127.0.0.1:8081/connections | sed -n 's/.*Waiting: //p' | tr -d ' '; }
 within() { # within SECONDS COMMAND: until it succeeds
     tries=$(($1 * 10)) && shift
@@ -22,7 +30,7 @@ within() { # within SECONDS COMMAND: until it succeeds
 nobody_idle() { [ "$(idle)" = 0 ]; }
 old_gone() {
     for pid in $old; do
-        if grep -qsa '^nginx: worker process' "/proc/$pid/cmdline"; then return 1; fi
+        case "$(title "$pid")" in "nginx: worker process"*) return 1 ;; esac
     done
 }
 
@@ -31,6 +39,6 @@ within 10 test -s /run/nginx.pid # a container that has just been started
 touch /run/goodbye
 within "$patience" nobody_idle || echo "some connections stay idle; going on"
 old=$(workers)
-nginx -s reload
+kill -HUP "$(cat /run/nginx.pid)"
 # What the old workers still have, such as long downloads, they finish.
 within "$patience" old_gone || echo "the workers before still answer requests; they end after these"
