@@ -46,7 +46,7 @@ func journaled(c container.InspectResponse) bool {
 // that others use: the last one is believed.
 const journalConfig = "etc/systemd/journald.conf.d/zz-cloudship.conf"
 
-// journalScript notes what a stack wants of the journal ($3 bytes for $4 seconds; 0 bytes: nothing any
+// journalScript notes what a stack wants of the journal ($3 MB for $4 seconds; 0 MB: nothing any
 // more) in its folder $2, and makes the configuration of the journal below $5 of the largest that the stacks
 // in $1 want. Several may do so at once. A journal file is thrown away whole, by its oldest line: it is
 // begun anew often enough, and the age counts from its newest. The journal must not limit the rate:
@@ -80,7 +80,7 @@ new=$(cat "$1"/*/journal 2>/dev/null | awk '
 		if (file > 86400 || forever) file = 86400
 		print "# Written by cloudship: the largest that the log blocks of the stacks on this server want."
 		print "[Journal]\nStorage=persistent"
-		printf "SystemMaxUse=%.0f\nMaxRetentionSec=%.0f\nMaxFileSec=%.0f\n", keep, forever ? 0 : age + file, file
+		printf "SystemMaxUse=%.0fM\nMaxRetentionSec=%.0f\nMaxFileSec=%.0f\n", keep, forever ? 0 : age + file, file
 		print "RateLimitIntervalSec=0\nRateLimitBurst=0"
 	}')
 old=$(cat "$config" 2>/dev/null || true)
@@ -110,24 +110,24 @@ func putJournal(ctx context.Context, f folder, want *resource.Journal, say func(
 		return fmt.Errorf("set the journal up: %w", err)
 	}
 	if len(bytes.TrimSpace(out.Stdout)) > 0 {
-		if want.Keep == 0 {
+		if want.KeepMB == 0 {
 			say("the journal keeps nothing for this stack any more")
 		} else {
-			say(fmt.Sprintf("the journal keeps %d MB of what containers print", want.Keep>>20))
+			say(fmt.Sprintf("the journal keeps %d MB of what containers print", want.KeepMB))
 		}
 	}
 	return nil
 }
 
 func journalCommand(root string, want *resource.Journal) remote.Command {
-	return remote.Script(journalScript, path.Dir(root), root, strconv.FormatInt(want.Keep, 10), strconv.FormatInt(want.MaxAge, 10), "/").AsRoot()
+	return remote.Script(journalScript, path.Dir(root), root, strconv.Itoa(want.KeepMB), strconv.Itoa(want.MaxAge), "/").AsRoot()
 }
 
 // lookJournalScript prints what the stack in folder $1 wanted, and what the journal's configuration
 // $2 says.
 const lookJournalScript = `[ -f "$1/journal" ] || exit 0
 cat "$1/journal"
-sed -n 's/^SystemMaxUse=//p; s/^MaxRetentionSec=//p' "$2" 2>/dev/null || true`
+sed -n 's/^SystemMaxUse=\([0-9]*\)M$/\1/p; s/^MaxRetentionSec=//p' "$2" 2>/dev/null || true`
 
 // lookJournal finds what a server's journal keeps on this stack's account: what was wanted, unless
 // somebody has taken from it. That others want more is no difference.
@@ -140,9 +140,9 @@ func lookJournal(ctx context.Context, f folder) (*resource.Journal, error) {
 }
 
 func parseJournal(text string) *resource.Journal {
-	var n []int64
+	var n []int
 	for _, word := range strings.Fields(text) {
-		i, err := strconv.ParseInt(word, 10, 64)
+		i, err := strconv.Atoi(word)
 		if err != nil {
 			return nil // somebody wrote into it
 		}
@@ -151,12 +151,12 @@ func parseJournal(text string) *resource.Journal {
 	if len(n) != 4 {
 		return nil
 	}
-	wanted, use, age := resource.Journal{Keep: n[0], MaxAge: n[1]}, n[2], n[3]
-	if use < wanted.Keep {
-		return &resource.Journal{Keep: use, MaxAge: wanted.MaxAge}
+	wanted, use, age := resource.Journal{KeepMB: n[0], MaxAge: n[1]}, n[2], n[3]
+	if use < wanted.KeepMB {
+		return &resource.Journal{KeepMB: use, MaxAge: wanted.MaxAge}
 	}
 	if age != 0 && (wanted.MaxAge == 0 || age < wanted.MaxAge) {
-		return &resource.Journal{Keep: wanted.Keep, MaxAge: age}
+		return &resource.Journal{KeepMB: wanted.KeepMB, MaxAge: age}
 	}
 	return &wanted
 }

@@ -83,7 +83,7 @@ func (j *journald) look(stack string) *resource.Journal {
 
 func TestTheLargestWishOfTheStacksOnAServerHolds(t *testing.T) {
 	j := newJournald(t)
-	const mb200, mb500 = "209715200", "524288000"
+	const mb200, mb500 = "200", "500"
 	has := func(texts ...string) {
 		t.Helper()
 		for _, text := range texts {
@@ -92,37 +92,37 @@ func TestTheLargestWishOfTheStacksOnAServerHolds(t *testing.T) {
 			}
 		}
 	}
-	looks := func(stack string, keep, age int64) {
+	looks := func(stack string, keep, age int) {
 		t.Helper()
-		if got := j.look(stack); got == nil || *got != (resource.Journal{Keep: keep, MaxAge: age}) {
-			t.Errorf("%s: found %+v, want %d bytes for %d s", stack, got, keep, age)
+		if got := j.look(stack); got == nil || *got != (resource.Journal{KeepMB: keep, MaxAge: age}) {
+			t.Errorf("%s: found %+v, want %d MB for %d s", stack, got, keep, age)
 		}
 	}
 	if got := j.want("one", mb200, "1209600"); got != "changed" {
 		t.Errorf("the first wish: %q", got)
 	}
-	has("Storage=persistent", "SystemMaxUse=209715200", "MaxRetentionSec=1296000", "MaxFileSec=86400", "RateLimitBurst=0")
+	has("Storage=persistent", "SystemMaxUse=200M", "MaxRetentionSec=1296000", "MaxFileSec=86400", "RateLimitBurst=0")
 	if got := j.want("one", mb200, "1209600"); got != "" {
 		t.Errorf("the same wish again: %q", got)
 	}
 	j.want("two", mb500, "3600")
-	has("SystemMaxUse=524288000", "MaxRetentionSec=1296000")
-	looks("one", 200<<20, 1209600)
-	looks("two", 500<<20, 3600)
+	has("SystemMaxUse=500M", "MaxRetentionSec=1296000")
+	looks("one", 200, 1209600)
+	looks("two", 500, 3600)
 	j.want("one", mb200, "0")
 	has("MaxRetentionSec=0")
 	j.want("two", "0", "0")
-	has("SystemMaxUse=209715200")
+	has("SystemMaxUse=200M")
 	if j.look("two") != nil {
 		t.Error("the second stack's wish is still there")
 	}
 	// Somebody takes from it.
-	if err := os.WriteFile(filepath.Join(j.root, journalConfig), []byte("[Journal]\nSystemMaxUse=1000000\nMaxRetentionSec=0\n"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(j.root, journalConfig), []byte("[Journal]\nSystemMaxUse=10M\nMaxRetentionSec=0\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	looks("one", 1000000, 0)
+	looks("one", 10, 0)
 	j.want("one", mb200, "0")
-	looks("one", 200<<20, 0)
+	looks("one", 200, 0)
 	j.want("one", "0", "0")
 	if j.config() != "" {
 		t.Errorf("nobody wants anything any more, and there is:\n%s", j.config())
@@ -142,7 +142,7 @@ func TestAServerWithoutAJournalIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	state := filepath.Join(j.root, "state")
-	if _, err := j.script(journalScript, state, filepath.Join(state, "one"), "209715200", "0", j.root); err == nil {
+	if _, err := j.script(journalScript, state, filepath.Join(state, "one"), "200", "0", j.root); err == nil {
 		t.Error("it was accepted")
 	}
 	if out, err := j.script(journalScript, state, filepath.Join(state, "one"), "0", "0", j.root); err != nil || out != "" {

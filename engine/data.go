@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cloudship/cloudship/deploy/shipper"
 	"github.com/cloudship/cloudship/plan"
 	"github.com/cloudship/cloudship/resource"
 	"github.com/cloudship/cloudship/template"
@@ -87,7 +88,7 @@ func (h *holder) data(mark resource.Mark, releases map[string]resource.ReleaseEn
 		}
 	}
 	for _, v := range volumes {
-		if !known[v.Name] {
+		if !known[v.Name] && v.Key != shipper.Name { // which only has its place in the journal there
 			list = append(list, plan.Data{Name: or(v.Key, v.Name), Place: v.Name, Server: mark})
 		}
 	}

@@ -130,8 +130,8 @@ type DockerSpec struct {
 
 // Journal bounds what a server's journal keeps, which outlives the containers.
 type Journal struct {
-	Keep   int64 `json:"keep"`              // bytes
-	MaxAge int64 `json:"max_age,omitempty"` // seconds; 0: only Keep bounds it
+	KeepMB int `json:"keep_mb"`
+	MaxAge int `json:"max_age,omitempty"` // seconds; 0: only KeepMB bounds it
 }
 
 // ReleaseSpec is a release on a server.

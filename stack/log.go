@@ -46,7 +46,7 @@ func (s *Stack) Journal() *resource.Journal {
 	if s.Log == nil {
 		return nil
 	}
-	return &resource.Journal{Keep: s.Log.Keep, MaxAge: int64(s.Log.MaxAge / time.Second)}
+	return &resource.Journal{KeepMB: int(s.Log.Keep >> 20), MaxAge: int(s.Log.MaxAge / time.Second)}
 }
 
 func (l *loader) buildLog(n *node) *Log {

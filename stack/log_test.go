@@ -35,7 +35,7 @@ func TestALogBlockIsWantedOfEveryServer(t *testing.T) {
 	for _, w := range wanted {
 		if spec, ok := w.Spec.(*resource.DockerSpec); ok {
 			found = true
-			if spec.Log == nil || *spec.Log != (resource.Journal{Keep: 500 << 20, MaxAge: 14 * 24 * 3600}) {
+			if spec.Log == nil || *spec.Log != (resource.Journal{KeepMB: 500, MaxAge: 14 * 24 * 3600}) {
 				t.Errorf("%s wants %+v", w.Address, spec.Log)
 			}
 		}

@@ -70,7 +70,7 @@ func Add(r *template.Release, image template.Image, j Journal, s Sink, digest fu
 	if r.Volumes == nil {
 		r.Volumes = map[string]template.Volume{}
 	}
-	r.Volumes[Name] = template.Volume{Name: r.Project + "_" + Name, PerServer: true}
+	r.Volumes[Name] = template.Volume{Name: r.Project + "_" + Name, Stateful: template.Scratch, PerServer: true}
 	r.Services[Name] = s.service(r, image, config)
 	return secrets, nil
 }

@@ -34,7 +34,7 @@ func (r *Rig) StartServices(ctx context.Context) (s *Services, err error) {
 			s = nil
 		}
 	}()
-	ip, err := s.address(ctx)
+	ip, err := s.Address(ctx)
 	if err != nil {
 		return s, err
 	}
@@ -47,9 +47,9 @@ func (r *Rig) StartServices(ctx context.Context) (s *Services, err error) {
 	return s, s.startRegistry()
 }
 
-// address makes a network of the stories' own and gives this machine's address in it. Docker's
+// Address makes a network of the stories' own and gives this machine's address in it. Docker's
 // default networks will not do: Docker on the lab's servers has the same ones.
-func (s *Services) address(ctx context.Context) (string, error) {
+func (s *Services) Address(ctx context.Context) (string, error) {
 	var err error
 	for i := range 20 {
 		name, subnet := fmt.Sprintf("cloudship-services-%d-%d", os.Getpid(), i), fmt.Sprintf("100.64.%d", 77+i)
