@@ -35,6 +35,9 @@ func (h *Hosts) putDocker(ctx context.Context, c resource.Call, mark resource.Ma
 	if err := putJournal(ctx, h.folder(host), spec.Log, say); err != nil {
 		return nil, err
 	}
+	if err := h.putSampling(ctx, host, server, spec.Stats, say); err != nil {
+		return nil, err
+	}
 	if err := h.folder(host).write(ctx, serverFile{Mark: server.Mark}, "server.json"); err != nil {
 		return nil, err
 	}
@@ -72,12 +75,16 @@ func (h *Hosts) lookDocker(ctx context.Context, host *remote.Host, server resour
 	if err != nil {
 		return nil, err
 	}
+	sampling, _, err := h.lookSampling(ctx, host)
+	if err != nil {
+		return nil, err
+	}
 	a := server.Mark.Address
 	found := &resource.Found{
 		Mark:     resource.Mark{Stack: server.Mark.Stack, Address: resource.DockerOn(a.Name, a.Index), Generation: server.Mark.Generation},
 		ID:       server.ID,
-		Spec:     &resource.DockerSpec{Server: a, Log: journal},
-		Observed: []string{"server", "log"},
+		Spec:     &resource.DockerSpec{Server: a, Log: journal, Stats: sampling},
+		Observed: []string{"server", "log", "stats"},
 		Ready:    true,
 		Facts: resource.Facts{
 			Enrolled: host.Certified(),
@@ -95,7 +102,7 @@ func (h *Hosts) lookDocker(ctx context.Context, host *remote.Host, server resour
 		if err != nil {
 			return nil, err
 		}
-		found.Spec, found.Observed = &resource.DockerSpec{Server: a, Keys: keys, Log: journal}, []string{"server", "keys", "log"}
+		found.Spec, found.Observed = &resource.DockerSpec{Server: a, Keys: keys, Log: journal, Stats: sampling}, []string{"server", "keys", "log", "stats"}
 	}
 	if facts.Docker == "" {
 		found.Broken = "Docker does not answer"

@@ -164,6 +164,11 @@ func (d *releases) remove(ctx context.Context, c resource.Call, item resource.It
 		engine: e.of(a.Name), folder: d.hosts.folder(host), release: &template.Release{}, group: a.Name, server: server.Mark.Address,
 		hostIP: or(server.Facts.PrivateIP, server.Facts.PublicIP), secrets: c.Secrets, now: time.Now, say: func(line string) { c.Say(a, line) },
 	}
+	if server.Facts.Access != nil { // it lives on
+		if err := d.hosts.dropSampling(ctx, host); err != nil {
+			return err
+		}
+	}
 	return r.clear(ctx)
 }
 

@@ -1,13 +1,11 @@
 package deploy
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 
@@ -15,7 +13,7 @@ import (
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
-	"github.com/cloudship/cloudship/remote"
+	"github.com/cloudship/cloudship/deploy/sampler"
 	"github.com/cloudship/cloudship/resource"
 )
 
@@ -26,10 +24,16 @@ type ServerStats struct {
 	CPUs        int              `json:"cpus"`
 	MemoryUsed  int64            `json:"memory_used"` // bytes
 	MemoryTotal int64            `json:"memory_total"`
-	DiskUsed    int64            `json:"disk_used"` // bytes of the root file system
+	SwapUsed    int64            `json:"swap_used"`
+	SwapTotal   int64            `json:"swap_total"`
+	DiskUsed    int64            `json:"disk_used"` // bytes of the root file system, with what users may not have
 	DiskTotal   int64            `json:"disk_total"`
+	InodesUsed  int64            `json:"inodes_used"`
+	InodesTotal int64            `json:"inodes_total"` // 0: the file system does not count them
+	OOMKills    int64            `json:"oom_kills"`    // processes killed for want of memory since the server was started
 	Containers  []ContainerStats `json:"containers"`
-	Problem     string           `json:"problem,omitempty"` // why it could not be asked
+	Warnings    []string         `json:"warnings,omitempty"` // what is nearly full, or was killed
+	Problem     string           `json:"problem,omitempty"`  // why it could not be asked
 }
 
 // ContainerStats is what a container uses.
@@ -45,6 +49,8 @@ type ContainerStats struct {
 	BlockRead   int64   `json:"block_read"`
 	BlockWrite  int64   `json:"block_write"`
 	PIDs        int     `json:"pids"`
+	Restarts    int     `json:"restarts"`   // by the engine, since it was made
+	OOMKilled   bool    `json:"oom_killed"` // the last time that it ended
 }
 
 // Stats measures a server and its containers once; it takes a second.
@@ -54,7 +60,7 @@ func (d *Driver) Stats(ctx context.Context, server resource.Found, enrolled bool
 	if err != nil {
 		return stats, err
 	}
-	out, err := host.Run(ctx, remote.Script(`cat /proc/loadavg; nproc; grep -E '^(MemTotal|MemAvailable):' /proc/meminfo; df -Pk / | tail -1`))
+	out, err := host.Run(ctx, sampler.Once().AsRoot())
 	if err != nil {
 		return stats, fmt.Errorf("measure %s: %w", server.Mark.Address, err)
 	}
@@ -67,43 +73,53 @@ func (d *Driver) Stats(ctx context.Context, server resource.Found, enrolled bool
 	}
 	defer func() { _ = e.Close() }()
 	stats.Containers, err = e.stats(ctx)
+	stats.Warnings = stats.warnings()
 	return stats, err
 }
 
-// read reads what a server says of itself: load, CPUs, memory, disk.
+// read reads what a server says of itself.
 func (s *ServerStats) read(text string) error {
-	var available int64
-	lines := bufio.NewScanner(strings.NewReader(text))
-	for n := 0; lines.Scan(); n++ {
-		words := strings.Fields(lines.Text())
-		var err error
-		switch {
-		case n == 0 && len(words) >= 3:
-			s.Load1, err = strconv.ParseFloat(words[0], 64)
-		case n == 1 && len(words) == 1:
-			s.CPUs, err = strconv.Atoi(words[0])
-		case len(words) == 3 && words[0] == "MemTotal:":
-			s.MemoryTotal, err = kilobytes(words[1])
-		case len(words) == 3 && words[0] == "MemAvailable:":
-			available, err = kilobytes(words[1])
-		case len(words) == 6:
-			if s.DiskTotal, err = kilobytes(words[1]); err == nil {
-				s.DiskUsed, err = kilobytes(words[2])
-			}
-		default:
-			return fmt.Errorf("%q is not understood", lines.Text())
-		}
-		if err != nil {
-			return err
-		}
+	samples, _ := sampler.Decode(text)
+	if len(samples) != 1 {
+		return fmt.Errorf("%q is not understood", text)
 	}
-	s.MemoryUsed = s.MemoryTotal - available
-	return lines.Err()
+	one := samples[0]
+	s.Load1, s.CPUs, s.OOMKills = one.Load1, one.CPUs, one.OOMKills
+	s.MemoryTotal, s.MemoryUsed = one.MemoryTotal, one.MemoryTotal-one.MemoryAvailable
+	s.SwapTotal, s.SwapUsed = one.SwapTotal, one.SwapTotal-one.SwapFree
+	s.DiskTotal, s.DiskUsed = one.DiskTotal, one.DiskTotal-one.DiskAvailable
+	s.InodesTotal, s.InodesUsed = one.Inodes, one.Inodes-one.InodesFree
+	return nil
 }
 
-func kilobytes(text string) (int64, error) {
-	n, err := strconv.ParseInt(text, 10, 64)
-	return n << 10, err
+// nearly is the share from which something counts as nearly full.
+const nearly = 0.9
+
+// warnings say what is nearly full, and what was killed for it.
+func (s ServerStats) warnings() []string {
+	var list []string
+	full := func(what string, used, total int64) {
+		if total > 0 && float64(used) >= nearly*float64(total) {
+			list = append(list, fmt.Sprintf("%s: %d %% are used", what, 100*used/total))
+		}
+	}
+	full("memory", s.MemoryUsed, s.MemoryTotal)
+	full("swap", s.SwapUsed, s.SwapTotal)
+	full("disk", s.DiskUsed, s.DiskTotal)
+	full("inodes", s.InodesUsed, s.InodesTotal)
+	if s.OOMKills > 0 {
+		list = append(list, fmt.Sprintf("processes killed for want of memory since the server was started: %d", s.OOMKills))
+	}
+	for _, c := range s.Containers {
+		name := fmt.Sprintf("%s.%d", c.Service, c.Number)
+		if c.MemoryLimit < s.MemoryTotal {
+			full(name+": memory", c.Memory, c.MemoryLimit)
+		}
+		if c.OOMKilled {
+			list = append(list, name+" was killed for want of memory the last time that it ended")
+		}
+	}
+	return list
 }
 
 // stats measures all running containers at the same time.
@@ -156,6 +172,9 @@ func (e *engine) measure(ctx context.Context, c container.Summary) (*ContainerSt
 		return nil, fmt.Errorf("measure %s: %w", name, err)
 	}
 	stats := usage(sample)
+	if c, err := e.ContainerInspect(ctx, c.ID, client.ContainerInspectOptions{}); err == nil && c.Container.State != nil {
+		stats.Restarts, stats.OOMKilled = c.Container.RestartCount, c.Container.State.OOMKilled
+	}
 	stats.Service, stats.Number, stats.Name = c.Labels[composeService], numberOf(c.Labels), name
 	return &stats, nil
 }

@@ -1,6 +1,8 @@
 package deploy
 
 import (
+	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/moby/moby/api/types/container"
@@ -8,18 +10,33 @@ import (
 
 func TestAServerSaysWhatItUses(t *testing.T) {
 	var s ServerStats
-	text := "0.52 0.58 0.59 1/467 12345\n2\nMemTotal:        2030000 kB\nMemAvailable:    1530000 kB\n/dev/vda1  25000000 5000000 20000000 20% /\n"
-	if err := s.read(text); err != nil {
+	if err := s.read("s1 1795842000 0.52 2 1000 400 2000 500 100 40 5000 4000 90 30 3 10 20 .\n"); err != nil {
 		t.Fatal(err)
 	}
-	want := ServerStats{Load1: 0.52, CPUs: 2, MemoryUsed: 500000 << 10, MemoryTotal: 2030000 << 10, DiskUsed: 5000000 << 10, DiskTotal: 25000000 << 10}
-	if s.Load1 != want.Load1 || s.CPUs != want.CPUs || s.MemoryUsed != want.MemoryUsed || s.DiskUsed != want.DiskUsed || s.DiskTotal != want.DiskTotal {
+	want := ServerStats{Load1: 0.52, CPUs: 2, MemoryUsed: 1500, MemoryTotal: 2000, SwapUsed: 60, SwapTotal: 100, DiskUsed: 1000, DiskTotal: 5000, InodesUsed: 60, InodesTotal: 90, OOMKills: 3}
+	if !reflect.DeepEqual(s, want) {
 		t.Errorf("got %+v, want %+v", s, want)
 	}
-	for _, wrong := range []string{"nonsense", "0.5 0.5 0.5 1/2 3\nmany\n", "0.5 0.5 0.5 1/2 3\n2\nMemTotal: x kB\n"} {
+	for _, wrong := range []string{"", "nonsense", "s1 1795842000 0.52 2 1000 400"} {
 		if err := new(ServerStats).read(wrong); err == nil {
 			t.Errorf("%q is understood", wrong)
 		}
+	}
+}
+
+// TestF20AServerNearTheEndOfItsMemorySaysSo holds what is told of a server of 512 MB that runs out.
+func TestF20AServerNearTheEndOfItsMemorySaysSo(t *testing.T) {
+	s := ServerStats{MemoryUsed: 480 << 20, MemoryTotal: 512 << 20, DiskUsed: 1, DiskTotal: 100, SwapTotal: 0, InodesUsed: 95, InodesTotal: 100, OOMKills: 2, Containers: []ContainerStats{
+		{Service: "app", Number: 1, Memory: 250 << 20, MemoryLimit: 256 << 20, OOMKilled: true},
+		{Service: "proxy", Number: 1, Memory: 500 << 20, MemoryLimit: 512 << 20},
+	}}
+	want := []string{"memory: 93 % are used", "inodes: 95 % are used", "processes killed for want of memory since the server was started: 2",
+		"app.1: memory: 97 % are used", "app.1 was killed for want of memory the last time that it ended"}
+	if have := s.warnings(); !slices.Equal(have, want) {
+		t.Errorf("warned %q, want %q", have, want)
+	}
+	if have := (ServerStats{MemoryUsed: 1, MemoryTotal: 10}).warnings(); len(have) > 0 {
+		t.Errorf("a server at ease warns %q", have)
 	}
 }
 

@@ -126,7 +126,7 @@ func (m *maker) dataOn(server resource.Found) []Data {
 
 // holdsData reports whether a server holds data, as far as is known.
 func (m *maker) holdsData(rec resource.Record) bool {
-	return rec.Facts.Access == nil && m.groups[rec.Mark.Address.Name].Data || len(m.dataOn(rec.Found)) > 0
+	return m.groups[rec.Mark.Address.Name].Data || len(m.dataOn(rec.Found)) > 0
 }
 
 // mayLose reports whether all data of a server was named. Where it is not known what a server

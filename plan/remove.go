@@ -54,7 +54,7 @@ func (m *maker) removeUnwanted(a resource.Address, rec resource.Record) {
 	if m.unknown(a, rec.Provider) != "" {
 		return
 	}
-	if a.Kind() == resource.KindServer && !m.in.Destroy && m.holdsData(rec) && !m.mayLose(rec) && !slices.Contains(m.in.Replace, a) {
+	if a.Kind() == resource.KindServer && !m.in.Destroy && rec.Facts.Access == nil && m.holdsData(rec) && !m.mayLose(rec) && !slices.Contains(m.in.Replace, a) {
 		m.held = append(m.held, Deferral{Address: a, Reason: "it is not wanted any more and holds data: " + m.nameIt(rec)})
 		return
 	}

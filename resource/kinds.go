@@ -122,16 +122,25 @@ type MembersSpec struct {
 
 // DockerSpec is a server made ready for releases: our host key, the users' keys, Docker.
 type DockerSpec struct {
-	Server  Address  `json:"server,omitzero" plan:"fixed"`
-	Keys    []string `json:"keys,omitempty"`                // users' public keys in authorized_keys, sorted
-	Package string   `json:"package,omitempty" plan:"memo"` // "distribution" or "docker": where a missing Docker comes from
-	Log     *Journal `json:"log,omitempty"`                 // what its journal keeps of what containers print; nil: it is left as it is
+	Server  Address   `json:"server,omitzero" plan:"fixed"`
+	Keys    []string  `json:"keys,omitempty"`                // users' public keys in authorized_keys, sorted
+	Package string    `json:"package,omitempty" plan:"memo"` // "distribution" or "docker": where a missing Docker comes from
+	Log     *Journal  `json:"log,omitempty"`                 // what its journal keeps of what containers print; nil: it is left as it is
+	Stats   *Sampling `json:"stats,omitempty"`               // nil: the server measures nothing
 }
 
 // Journal bounds what a server's journal keeps, which outlives the containers.
 type Journal struct {
 	KeepMB int `json:"keep_mb"`
 	MaxAge int `json:"max_age,omitempty"` // seconds; 0: only KeepMB bounds it
+}
+
+// Sampling is what a server measures of itself, without anything that stays running.
+type Sampling struct {
+	History    int64  `json:"history,omitempty"`    // seconds that samples are kept on the server; 0: none are taken
+	Every      int64  `json:"every,omitempty"`      // seconds between samples
+	Prometheus int    `json:"prometheus,omitempty"` // the port that Prometheus may ask; 0: it may not
+	Listen     string `json:"listen,omitempty"`     // on which address: an IP, or "private"
 }
 
 // ReleaseSpec is a release on a server.

@@ -223,6 +223,7 @@ var language = &block{name: "stack file", blocks: []*block{
 		{name: "image", takes: text, help: "syslog-ng 3.38 or newer"},
 		{name: "memory", takes: text, help: "the shipper's limit; \"64MB\" when not said"},
 	}}}},
+	statsBlock,
 	{name: "build", labelled: true, help: "an image that is built here", attributes: []attribute{
 		{name: "context", takes: text, help: "a directory"},
 		{name: "git", takes: location, secret: true, help: "a repository"},

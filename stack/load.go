@@ -36,7 +36,8 @@ type Stack struct {
 	Registries    []*Registry
 	Builds        []*Build
 	Backups       []*Backup
-	Log           *Log // nil: containers log as their engine has it
+	Stats         *resource.Sampling // nil: servers measure nothing
+	Log           *Log               // nil: containers log as their engine has it
 
 	scope   *scope
 	sources map[string][]byte
@@ -188,6 +189,8 @@ func (l *loader) build() {
 			s.Backups = append(s.Backups, l.buildBackup(n))
 		case "log":
 			s.Log = l.buildLog(n)
+		case "stats":
+			s.Stats = l.buildStats(n)
 		case "output":
 			l.checkOutput(n)
 		}

@@ -102,7 +102,7 @@ func (s *Stack) wantGroup(g *Group, sel Selection) []Wanted {
 			continue
 		}
 		docker := resource.DockerOn(g.Name, i)
-		wanted = append(wanted, Wanted{Address: docker, Spec: &resource.DockerSpec{Server: server, Keys: userKeys, Package: g.Docker, Log: s.Journal()}, Place: g.Place})
+		wanted = append(wanted, Wanted{Address: docker, Spec: &resource.DockerSpec{Server: server, Keys: userKeys, Package: g.Docker, Log: s.Journal(), Stats: s.sampling()}, Place: g.Place})
 		if release == "" {
 			continue
 		}

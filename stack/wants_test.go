@@ -2,6 +2,7 @@ package stack
 
 import (
 	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -117,6 +118,40 @@ func BenchmarkWants(b *testing.B) {
 	for b.Loop() {
 		if _, err := Wants(s, Selection{Releases: map[string]string{"web": "r1"}}); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+func TestStatsAreOfEveryServer(t *testing.T) {
+	for _, test := range []struct {
+		block string
+		want  *resource.Sampling
+	}{
+		{"", nil},
+		{"stats {}", &resource.Sampling{History: 7 * 86400, Every: 60}},
+		{`stats { history = "14d", every = "10s", prometheus = 9100 }`, &resource.Sampling{History: 14 * 86400, Every: 10, Prometheus: 9100, Listen: "127.0.0.1"}},
+		{`stats { history = 0, prometheus = 9100, listen = "private" }`, &resource.Sampling{Prometheus: 9100, Listen: "private"}},
+	} {
+		src := "stack \"shop\" {}\nprovider \"digitalocean\" {}\ntemplate \"web\" { compose = \"compose.yaml\" }\ngroup \"one\" {\n  servers  = 2\n  template = \"web\"\n}\n" + test.block + "\n"
+		s, diags := load(t.TempDir(), []byte(src), Options{})
+		if diags.HasErrors() {
+			t.Fatal(diags)
+		}
+		wanted, err := Wants(s, Selection{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		count := 0
+		for _, w := range wanted {
+			if spec, ok := w.Spec.(*resource.DockerSpec); ok {
+				count++
+				if !reflect.DeepEqual(spec.Stats, test.want) {
+					t.Errorf("%s: %+v, want %+v", test.block, spec.Stats, test.want)
+				}
+			}
+		}
+		if count != 2 {
+			t.Errorf("%d servers", count)
 		}
 	}
 }

@@ -1,0 +1,3 @@
+stack "shop" {}
+
+stats { every = "90m" }

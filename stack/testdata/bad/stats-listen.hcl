@@ -1,0 +1,3 @@
+stack "shop" {}
+
+stats { prometheus = 9100, listen = "everywhere" }

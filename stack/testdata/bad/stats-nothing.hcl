@@ -1,0 +1,3 @@
+stack "shop" {}
+
+stats { history = 0 }

@@ -1,0 +1,3 @@
+stack "shop" {}
+
+stats { prometheus = 70000 }
