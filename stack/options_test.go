@@ -24,7 +24,8 @@ group "web" {
 func TestAProvidersSchemaIsHeld(t *testing.T) {
 	schema := resource.Schema{
 		Name: "cloud", Kinds: []resource.Kind{resource.KindServer},
-		Config:  []resource.Attribute{{Name: "region", Type: json.RawMessage(`"string"`)}, {Name: "endpoint", Type: json.RawMessage(`"string"`)}},
+		Config: []resource.Attribute{{Name: "region", Type: json.RawMessage(`"string"`)}, {Name: "endpoint", Type: json.RawMessage(`"string"`)},
+			{Name: "hosts", Type: json.RawMessage(`["map",["object",{"address":"string","key":"string","user":"string"},["user"]]]`)}},
 		Options: map[resource.Kind][]resource.Attribute{resource.KindServer: {{Name: "backups", Type: json.RawMessage(`"bool"`)}, {Name: "tags", Type: json.RawMessage(`["list","string"]`)}, {Name: "weight", Type: json.RawMessage(`"number"`)}}},
 	}
 	for _, c := range []struct{ provider, options, want string }{
@@ -33,6 +34,9 @@ func TestAProvidersSchemaIsHeld(t *testing.T) {
 		{"", `weight = 3`, ""},
 		{`endpoint = "https://x"`, "", ""},
 		{`plugin = "cloud"`, "", ""},
+		{`hosts = { a = { address = "x", key = "k" }, b = { address = "y", key = "k", user = "u" } }`, "", ""},
+		{`hosts = { a = { address = "x" } }`, "", "want names with values, each an object with address and key"},
+		{`hosts = { a = { address = "x", key = "k", usr = "u" } }`, "", "hosts is not what provider cloud takes"},
 		{`endpiont = "https://x"`, "", `cloudship.hcl:4,1: error: provider cloud knows no "endpiont"`},
 		{`endpoint = 4`, "", `cloudship.hcl:4,12: error: endpoint is not what provider cloud takes`},
 		{"", `bakcups = true`, `did you mean "backups"?`},

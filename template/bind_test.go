@@ -91,6 +91,19 @@ func TestBindHookRepeatsArguments(t *testing.T) {
 	}
 }
 
+func TestReferencesOfAnEndingServiceAreEmpty(t *testing.T) {
+	r, _ := cluster(2)
+	hook := Hook{Name: "site", Args: []Argument{{Name: "APPS", Value: "{{ ruby | container_name }}"}}}
+	var missing *MissingError
+	if _, err := r.BindHook(hook, View{}); !errors.As(err, &missing) {
+		t.Errorf("before its containers come: %v", err)
+	}
+	bound, err := r.BindHook(hook, View{Ending: true})
+	if err != nil || len(bound.Args) != 1 || bound.Args[0].Value != "" {
+		t.Errorf("at its end: %+v, %v", bound.Args, err)
+	}
+}
+
 func TestBindOfWhatIsMissing(t *testing.T) {
 	r, _ := cluster(2)
 	r.Services["web"] = Service{Environment: map[string]Text{"V": "{{ ruby | container_name }}"}}
