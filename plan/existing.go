@@ -14,19 +14,15 @@ func foundOf(records []resource.Record) map[resource.Address]resource.Found {
 	return found
 }
 
-// removeReleases deletes the releases on machines that are let go: a cloud's server takes with it
-// what runs there, a machine that lives on does not. Their hooks run as at any other end.
+// removeReleases deletes the releases and certificates on machines that are let go: a cloud's server
+// takes with it what is there, a machine that lives on does not. Hooks run as at any other end.
 func (m *maker) removeReleases() {
-	for a, list := range m.removing {
-		if a.Kind() != resource.KindServer {
+	for on, rec := range m.in.Have.Records {
+		if k := on.Kind(); k != resource.KindRelease && k != resource.KindCertificate || rec.Announced && rec.ID == "" || len(m.removing[on]) > 0 {
 			continue
 		}
-		on := resource.ReleaseOn(a.Name, a.Index)
-		rec, there := m.in.Have.Records[on]
-		if !there || rec.Announced && rec.ID == "" || len(m.removing[on]) > 0 {
-			continue
-		}
-		for _, mv := range list {
+		server, _ := carrierOf(rec)
+		for _, mv := range m.removing[server] {
 			if m.in.Schemas[mv.provider].Existing && mv.item.Mark.Generation == rec.Mark.Generation {
 				m.remove(rec, mv.reason)
 			}

@@ -3,6 +3,7 @@ package load
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -21,6 +22,7 @@ const patience = 10 * time.Second
 type Kept struct {
 	counted
 	next       Requests
+	tls        *tls.Config // nil: plain
 	answered   func(n int) // told of each good answer
 	cancel     context.CancelFunc
 	wg, flying sync.WaitGroup
@@ -44,8 +46,14 @@ func Get(u string) Requests {
 // kept connections as it takes, at most that many idle ones. Which of them is used next is chance,
 // so some are idle for long. Of each good answer answered is told; it may be nil.
 func StartKept(address string, rate, connections int, next Requests, answered func(n int)) *Kept {
+	return StartKeptTLS(address, rate, connections, nil, next, answered)
+}
+
+// StartKeptTLS is StartKept over TLS, where it is given how. What an answer does not say of its
+// version, the serial number of the certificate says, in hex.
+func StartKeptTLS(address string, rate, connections int, how *tls.Config, next Requests, answered func(n int)) *Kept {
 	ctx, cancel := context.WithCancel(context.Background())
-	k := &Kept{counted: counted{versions: map[string]int{}}, address: address, next: next, answered: answered, cancel: cancel}
+	k := &Kept{counted: counted{versions: map[string]int{}}, address: address, tls: how, next: next, answered: answered, cancel: cancel}
 	k.wg.Add(1)
 	go func() {
 		defer k.wg.Done()
@@ -121,7 +129,10 @@ func (k *Kept) ask(n, connections int) (version string, err error) {
 	} else {
 		k.give(c, connections)
 	}
-	return answer.Header.Get("X-Version"), err
+	if version = answer.Header.Get("X-Version"); version == "" {
+		version = c.serial()
+	}
+	return version, err
 }
 
 // take gives an idle connection, or a new one where none is left. Those whose end has arrived are
@@ -139,11 +150,20 @@ func (k *Kept) take() (*keptConn, error) {
 		k.cut++
 	}
 	k.dialed++
-	conn, err := net.DialTimeout("tcp", k.address, patience)
+	conn, err := k.dial()
 	if err != nil {
 		return nil, err
 	}
 	return &keptConn{conn: conn, reader: bufio.NewReader(conn)}, nil
+}
+
+// dial makes a connection.
+func (k *Kept) dial() (net.Conn, error) {
+	dialer := &net.Dialer{Timeout: patience}
+	if k.tls == nil {
+		return dialer.Dial("tcp", k.address)
+	}
+	return tls.DialWithDialer(dialer, "tcp", k.address, k.tls)
 }
 
 // give takes a connection back.
@@ -238,6 +258,14 @@ func (c *keptConn) send(request *http.Request) (*http.Response, error) {
 	}
 	_ = c.conn.Close()
 	return nil, err
+}
+
+// serial is that of the certificate that the other side showed, or "".
+func (c *keptConn) serial() string {
+	if secure, ok := c.conn.(*tls.Conn); ok {
+		return secure.ConnectionState().PeerCertificates[0].SerialNumber.Text(16)
+	}
+	return ""
 }
 
 func (c *keptConn) String() string {

@@ -81,14 +81,15 @@ func run(args []string) error {
 	if err := os.WriteFile(filepath.Join(folder, "root.pem"), root.Body.Bytes(), 0o644); err != nil {
 		return err
 	}
-	certificate, vouch, err := selfSigned(address)
+	own := net.IPv4(127, 0, 0, 1)
+	certificate, vouch, err := selfSigned(own)
 	if err != nil {
 		return err
 	}
 	if err := os.WriteFile(filepath.Join(folder, "ca.pem"), vouch, 0o644); err != nil {
 		return err
 	}
-	listener, err := tls.Listen("tcp", net.JoinHostPort(address.String(), "0"), &tls.Config{Certificates: []tls.Certificate{certificate}})
+	listener, err := tls.Listen("tcp", net.JoinHostPort(own.String(), "0"), &tls.Config{Certificates: []tls.Certificate{certificate}})
 	if err != nil {
 		return err
 	}
