@@ -29,19 +29,20 @@ user=${1:-root}
 db=${2:-${MYSQL_DATABASE:-${MARIADB_DATABASE:-}}}
 [ "$user" = root ] || { password=$(secret MYSQL_PASSWORD); [ -n "$password" ] || password=$(secret MARIADB_PASSWORD); }
 [ -n "$db" ] || { echo "which database is meant is said neither in the stack file nor by MYSQL_DATABASE or MARIADB_DATABASE" >&2; exit 1; }
+case "$db" in *[!A-Za-z0-9_-]*) echo "a database of the name $db is beyond these scripts" >&2; exit 1 ;; esac
 export MYSQL_PWD="$password"
 one() { for program in "$@"; do if command -v "$program" >/dev/null 2>&1; then echo "$program"; return; fi; done; echo "the container has no $1" >&2; exit 1; }
 mysql=$(one mariadb mysql)
 dump=$(one mariadb-dump mysqldump)
 scratch=${db}_cloudship_scratch
-sql() { "$mysql" --no-defaults -u "$user" ${MYSQL_SOCKET:+-S "$MYSQL_SOCKET"} -N -B "$@"; }
+sql() { "$mysql" --no-defaults -u "$user" -N -B "$@"; }
 `,
 }
 
 // sqlSave writes a dump to stdout. Its last line is told apart by no reader: the status tells.
 var sqlSave = map[string]string{
 	DataPostgreSQL: `exec pg_dump -Fc -d "$db"`,
-	DataMySQL:      `exec "$dump" --no-defaults -u "$user" ${MYSQL_SOCKET:+-S "$MYSQL_SOCKET"} --single-transaction --quick --routines --triggers --events --hex-blob --no-tablespaces "$db"`,
+	DataMySQL:      `exec "$dump" --no-defaults -u "$user" --single-transaction --quick --routines --triggers --events --hex-blob --no-tablespaces "$db"`,
 }
 
 // sqlReceive restores a dump from stdin into a scratch database, made as the one that there is.
@@ -70,12 +71,12 @@ var sqlDrop = map[string]string{
 	DataMySQL:      "sql -e \"DROP DATABASE IF EXISTS \\`$scratch\\`\"",
 }
 
-// sqlSwap puts the scratch database in the place of the other, which is called $3 from then on, and
-// prints that name if there was one. PostgreSQL renames both in one transaction, for which nobody may
+// sqlSwap puts the scratch database in the place of the other, which has _before_$3 at the
+// end of its name from then on, and prints that name if there was one. PostgreSQL renames both in one transaction, for which nobody may
 // be connected: who is, is disconnected, and connects to the new one. MySQL renames all tables in one
 // statement; what else there is of a schema would stay behind, so that is refused.
 var sqlSwap = map[string]string{
-	DataPostgreSQL: `before=$3
+	DataPostgreSQL: `before=$(printf %.40s "$db")_before_$3
 exists=$(echo "SELECT count(*) FROM pg_database WHERE datname = :'db'" | sql -d template1)
 if [ "$exists" = 0 ]; then
 	echo 'ALTER DATABASE :"scratch" RENAME TO :"db"' | sql -d template1
@@ -95,7 +96,7 @@ do
 done
 rm -f /tmp/cloudship-swap.$$
 echo "$before"`,
-	DataMySQL: `before=$3
+	DataMySQL: `before=$(printf %.40s "$db")_before_$3
 others=$(sql -e "SELECT count(*) FROM information_schema.views WHERE table_schema IN ('$db', '$scratch')")
 others=$((others + $(sql -e "SELECT count(*) FROM information_schema.triggers WHERE trigger_schema IN ('$db', '$scratch')")))
 others=$((others + $(sql -e "SELECT count(*) FROM information_schema.routines WHERE routine_schema IN ('$db', '$scratch')")))
@@ -167,7 +168,7 @@ func (h *Holding) restoreDatabase(ctx context.Context, open func(context.Context
 	}
 	h.say("restored into a scratch database: " + how)
 	var answer strings.Builder
-	if err := h.sql(ctx, sqlSwap, []string{"before_" + stamp}, nil, &answer); err != nil {
+	if err := h.sql(ctx, sqlSwap, []string{stamp}, nil, &answer); err != nil {
 		return "", fmt.Errorf("put the restored database in the place of the other: %w", err)
 	}
 	if before = strings.TrimSpace(answer.String()); before != "" {
