@@ -101,7 +101,9 @@ func (s *Session) find(ctx context.Context, name, block, from string) (choice, e
 	var absent error
 	for _, b := range blocks {
 		list, err := s.candidatesIn(ctx, b, name, from)
-		if errors.Is(err, backup.ErrAbsent) && !errors.Is(err, backup.ErrUnreachable) {
+		var which *backup.FindError
+		several := errors.As(err, &which) && len(which.Several) > 0
+		if errors.Is(err, backup.ErrAbsent) && !errors.Is(err, backup.ErrUnreachable) && !several {
 			absent = err
 			continue
 		}
@@ -157,6 +159,11 @@ func (s *Session) candidatesIn(ctx context.Context, b *stack.Backup, name, from 
 				continue
 			}
 			closeVaults(stores)
+		}
+		var which *backup.FindError
+		if errors.As(err, &which) && len(which.Several) > 0 {
+			closeChoices(found)
+			return nil, err
 		}
 		if errors.Is(err, backup.ErrCorrupted) || errors.Is(err, backup.ErrNewer) {
 			closeChoices(found)
