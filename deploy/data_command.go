@@ -137,7 +137,7 @@ func (h *Holding) action(ctx context.Context, hook *template.Hook, stdin io.Read
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := withHookTimeout(ctx, revealed)
 	defer cancel()
 	c := hookCommand(revealed)
 	if len(c.stdin) > 0 && stdin != nil {
@@ -151,7 +151,14 @@ func (h *Holding) action(ctx context.Context, hook *template.Hook, stdin io.Read
 		stdin = bytes.NewReader(c.stdin)
 	}
 	if hook.Where == template.OnHost {
-		return h.standing.engine.host.Exec(ctx, c.onHost(), orNothing(stdin), stdout, io.Discard)
+		c.stdin = nil
+		on := c.onHost()
+		if stdin != nil {
+			stdin = io.MultiReader(bytes.NewReader(on.Stdin), stdin)
+		} else {
+			stdin = bytes.NewReader(on.Stdin)
+		}
+		return h.standing.engine.host.Exec(ctx, on, stdin, stdout, io.Discard)
 	}
 	running, err := h.container(ctx, true)
 	if err != nil {
@@ -159,11 +166,4 @@ func (h *Holding) action(ctx context.Context, hook *template.Hook, stdin io.Read
 	}
 	o := client.ExecCreateOptions{User: hook.User, WorkingDir: hook.WorkingDir, Privileged: hook.Privileged, Cmd: c.argv, Env: c.environ()}
 	return h.standing.engine.stream(ctx, running.ID, o, stdin, stdout)
-}
-
-func orNothing(r io.Reader) io.Reader {
-	if r == nil {
-		return bytes.NewReader(nil)
-	}
-	return r
 }

@@ -334,6 +334,60 @@ func (k *keeping) keptOnce(when string) {
 	}
 }
 
+// What a command of the template writes is a backup, and what it reads is restored; the command is
+// told nothing that was not read to its end before.
+func TestF11ACommandOfTheTemplateIsTheSource(t *testing.T) {
+	w := newWorld(t)
+	file := filepath.Join(t.TempDir(), "queue")
+	w.rolled(target{release: render(t, strings.ReplaceAll(commanded, "FILE", file), nil)})
+	k := &keeping{world: w, told: &said{}}
+	data := Data{Kind: DataCommand, Service: "app"}
+	put := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	has := func(want string) {
+		t.Helper()
+		if b, err := os.ReadFile(file); err != nil || string(b) != want {
+			t.Errorf("there is %q, %v, want %q", b, err, want)
+		}
+	}
+	if _, err := k.hold(data).Save(t.Context(), io.Discard); err == nil {
+		t.Error("a command that fails makes a backup")
+	}
+	put("old\n")
+	saved := k.save(data)
+	if string(saved) != "from here: old\n" {
+		t.Errorf("saved is %q", saved)
+	}
+	put("new\n")
+	bad := errors.New("the sums do not agree")
+	torn := func(context.Context) (io.ReadCloser, error) {
+		return io.NopCloser(io.MultiReader(bytes.NewReader(saved), iotest.ErrReader(bad))), nil
+	}
+	if _, err := k.hold(data).Restore(t.Context(), torn, stamp); !errors.Is(err, bad) || !strings.Contains(err.Error(), "nothing was changed") {
+		t.Error(err)
+	}
+	has("new\n")
+	if _, err := k.hold(data).Restore(t.Context(), opens(saved), stamp); err != nil {
+		t.Fatal(err)
+	}
+	has("back there: from here: old\n")
+}
+
+const commanded = `
+name: shop
+services:
+  app:
+    image: app
+    x-cloudship:
+      backup:
+        run: { where: host, run: 'printf "from here: "; cat "$$1"', args: ["FILE"] }
+        restore: { where: host, run: '{ printf "$$SAY"; cat; } >"$$TO"', args: { SAY: "back there: ", TO: "FILE" } }
+`
+
 // A backup of a folder has owners and modes; what a restore left there is in no backup.
 func TestFilesKeepOwnersAndModes(t *testing.T) {
 	for _, own := range []bool{false, true} {

@@ -28,6 +28,10 @@ backup "database" {
   folder "here" { path = "backups" }
   folder "there" { path = "elsewhere" }
 }
+backup "note" {
+  service = "proxy"
+  folder "here" { path = "backups" }
+}
 backup "big" {
   service = "proxy"
   kind    = "sqlite"
@@ -46,96 +50,121 @@ func TestBackups(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(v.Dir, "cloudship.hcl"), []byte(strings.ReplaceAll(saving, `"alone"`, `"saved"`)), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	v.edit("compose.yaml", "    ports:\n      - \"80:80\"\n", "    ports:\n      - \"80:80\"\n    volumes: [\"data:/data\"]\n", "\nconfigs:\n  upstream:", "\nvolumes:\n  data: {}\n\nconfigs:\n  upstream:")
+	v.edit("compose.yaml", "    ports:\n      - \"80:80\"\n", "    ports:\n      - \"80:80\"\n    volumes: [\"data:/data\"]\n",
+		"    x-cloudship:\n      probe:", "    x-cloudship:\n      backup: { run: cat /data/note, restore: cat >/data/note }\n      probe:", "\nconfigs:\n  upstream:", "\nvolumes:\n  data: {}\n\nconfigs:\n  upstream:")
 	v.data = []string{"--destroy-data", "data"}
 	v.ship(0, "apply", "-y", "--new-key", "--var", "version=v1")
 	url := v.url()
 	v.serves(url, "v1")
 
-	v.says(v.ship(1, "backup", "create"), "there is no file", "production.sqlite3")
-	v.on("shop", "touch", onServer)
-	v.says(v.ship(0, "backup", "create", "database", "--to", "here"), "installed sqlite3 on the server")
-	v.on("shop", "sqlite3", onServer, "PRAGMA journal_mode=wal; CREATE TABLE rows(i INTEGER PRIMARY KEY, x BLOB)")
-	v.on("shop", "sqlite3", filepath.Join(filepath.Dir(onServer), "big.sqlite3"), "CREATE TABLE t AS SELECT randomblob(60000000) AS x")
-
-	// Under writes: what was acknowledged before a backup was begun is in it.
-	acked, halt := v.writes()
-	v.eventually("rows are written", func() bool { return acked.Load() > 20 })
-	least := acked.Load()
-	v.says(v.ship(0, "backup", "create", "database"), "in here", "in there")
-	v.says(v.ship(0, "backup", "verify", "database/latest"), "proved", "integrity_check is ok, check passed", "in there")
-	halt()
-	list := v.backups()
-	newest := list[0]
-	v.says(v.ship(0, "status"), "backup.database", "proven")
-
-	// A byte that is not what was written.
-	object := filepath.Join(v.Dir, "backups", "saved", newest+".age")
-	flip := func() {
-		b, err := os.ReadFile(object)
-		if err == nil {
-			b[len(b)/2] ^= 1
-			err = os.WriteFile(object, b, 0o600)
+	step := func(name string, do func(t *testing.T)) {
+		t.Helper()
+		if t.Failed() {
+			return
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		t.Run(name, func(sub *testing.T) {
+			outer := v.t
+			v.t = sub
+			defer func() { v.t = outer }()
+			do(sub)
+		})
 	}
-	before := v.rows()
-	flip()
-	v.says(v.ship(1, "backup", "verify", newest, "--from", "here"), "corrupted")
-	v.says(v.ship(1, "backup", "restore", "-y", newest, "--from", "here"), "corrupted", "nothing was changed")
-	if now := v.rows(); now != before {
-		t.Errorf("%d rows after a restore that was refused, %d before", now, before)
-	}
-	flip()
-
-	// Killed while it saves: what there was is there, and nothing half-made is listed.
-	cmd := v.Command(v.ctx, "backup", "create", "big")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	v.eventually("a backup is half-way", func() bool {
-		list, _ := filepath.Glob(filepath.Join(v.Dir, "backups", "saved", "big", ".aside-*"))
-		for _, name := range list {
-			if info, err := os.Stat(name); err == nil && info.Size() > 1<<20 {
-				return true
+	var newest string
+	var least, before, restored int64
+	step("F9ALiveDatabaseIsSaved", func(*testing.T) {
+		v.says(v.ship(1, "backup", "create", "database"), "there is no file", "production.sqlite3")
+		v.on("shop", "touch", onServer)
+		v.says(v.ship(0, "backup", "create", "database", "--to", "here"), "installed sqlite3 on the server")
+		v.on("shop", "sqlite3", onServer, "PRAGMA journal_mode=wal; CREATE TABLE rows(i INTEGER PRIMARY KEY, x BLOB)")
+		v.on("shop", "sqlite3", filepath.Join(filepath.Dir(onServer), "big.sqlite3"), "CREATE TABLE t AS SELECT randomblob(60000000) AS x")
+		// What was acknowledged before a backup was begun is in it.
+		acked, halt := v.writes()
+		v.eventually("rows are written", func() bool { return acked.Load() > 20 })
+		least = acked.Load()
+		v.says(v.ship(0, "backup", "create", "database"), "in here", "in there")
+		v.says(v.ship(0, "backup", "verify", "database/latest"), "proved", "integrity_check is ok, check passed", "in there")
+		halt()
+		newest = v.backups()[0]
+		v.says(v.ship(0, "status"), "backup.database", "proven")
+		before = v.rows()
+	})
+	step("F10WhatIsCorruptIsRefused", func(t *testing.T) {
+		object := filepath.Join(v.Dir, "backups", "saved", newest+".age")
+		flip := func() {
+			b, err := os.ReadFile(object)
+			if err == nil {
+				b[len(b)/2] ^= 1
+				err = os.WriteFile(object, b, 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
 			}
 		}
-		return false
+		flip()
+		v.says(v.ship(1, "backup", "verify", newest, "--from", "here"), "corrupted")
+		v.says(v.ship(1, "backup", "restore", "-y", newest, "--from", "here"), "corrupted", "nothing was changed")
+		if now := v.rows(); now != before {
+			t.Errorf("%d rows after a restore that was refused, %d before", now, before)
+		}
+		flip()
 	})
-	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-	_ = cmd.Wait()
-	if now := v.backups(); strings.Join(now, " ") != strings.Join(list, " ") {
-		t.Errorf("after a backup that was killed %v is listed, %v before", now, list)
-	}
-
-	// Killed while it restores, and run again.
-	killed := v.watching("for the time of the swap", func(cmd *exec.Cmd) { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }, "backup", "restore", "-y", newest)
-	if killed.Code != -1 {
-		t.Fatalf("it ended with %d before it was killed", killed.Code)
-	}
-	if now := v.rows(); now != before && now < least {
-		t.Errorf("%d rows after a restore that was killed", now)
-	}
-	v.says(v.ship(0, "backup", "restore", "-y", newest, "--lock-wait", "1m"), "restored", "the data before it is "+onServer+".before-")
-	restored := v.rows()
-	if restored < least || restored > before {
-		t.Errorf("%d rows are restored, want from %d to %d", restored, least, before)
-	}
-	v.serves(url, "v1")
-	v.settled("--var", "version=v1")
-
-	// The server is gone; a new one has the newest backup after one command.
-	began := time.Now()
-	v.deleteDroplet("shop")
-	v.says(v.ship(0, "apply", "-y", "--restore", "database="+newest, "--var", "version=v1"), "which is new", "restored")
-	t.Logf("a new server with its data: %s", time.Since(began).Round(time.Second))
-	if now := v.rows(); now != restored {
-		t.Errorf("the new server has %d rows, want %d", now, restored)
-	}
-	v.serves(v.url(), "v1")
-	v.settled("--var", "version=v1")
+	step("KilledWhileItSaves", func(t *testing.T) {
+		list := v.backups()
+		cmd := v.Command(v.ctx, "backup", "create", "big")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		v.eventually("a backup is half-way", func() bool {
+			list, _ := filepath.Glob(filepath.Join(v.Dir, "backups", "saved", "big", ".aside-*"))
+			for _, name := range list {
+				if info, err := os.Stat(name); err == nil && info.Size() > 1<<20 {
+					return true
+				}
+			}
+			return false
+		})
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		_ = cmd.Wait()
+		if now := v.backups(); strings.Join(now, " ") != strings.Join(list, " ") {
+			t.Errorf("after a backup that was killed %v is listed, %v before", now, list)
+		}
+	})
+	step("F10KilledWhileItRestoresAndRunAgain", func(t *testing.T) {
+		killed := v.watching("for the time of the swap", func(cmd *exec.Cmd) { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }, "backup", "restore", "-y", newest)
+		if killed.Code != -1 {
+			t.Fatalf("it ended with %d before it was killed", killed.Code)
+		}
+		if now := v.rows(); now < least || now > before {
+			t.Errorf("%d rows after a restore that was killed", now)
+		}
+		v.says(v.ship(0, "backup", "restore", "-y", newest, "--lock-wait", "1m"), "restored", "the data before it is "+onServer+".before-")
+		if restored = v.rows(); restored < least || restored > before {
+			t.Errorf("%d rows are restored, want from %d to %d", restored, least, before)
+		}
+		v.serves(url, "v1")
+		v.settled("--var", "version=v1")
+	})
+	step("F11ACommandIsSavedAndRestored", func(t *testing.T) {
+		note := filepath.Join(filepath.Dir(onServer), "note")
+		v.on("shop", "sh", "-c", "echo old >"+note)
+		v.ship(0, "backup", "create", "note")
+		v.on("shop", "sh", "-c", "echo new >"+note)
+		v.ship(0, "backup", "restore", "-y", "note/latest")
+		if have := v.on("shop", "cat", note); have != "old\n" {
+			t.Errorf("restored is %q", have)
+		}
+	})
+	step("F14ANewServerHasItsDataAfterOneCommand", func(t *testing.T) {
+		began := time.Now()
+		v.deleteDroplet("shop")
+		v.says(v.ship(0, "apply", "-y", "--restore", "database="+strings.TrimPrefix(newest, "database/"), "--var", "version=v1"), "which is new", "restored")
+		t.Logf("a new server with its data: %s", time.Since(began).Round(time.Second))
+		if now := v.rows(); now != restored {
+			t.Errorf("the new server has %d rows, want %d", now, restored)
+		}
+		v.serves(v.url(), "v1")
+		v.settled("--var", "version=v1")
+	})
 }
 
 // writes has a process on the server write rows, one by one, and counts those that were acknowledged.

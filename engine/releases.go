@@ -150,7 +150,7 @@ func (s *Session) random(place string, n int) string {
 
 // misfits says what keeps a release from running on the servers that are to run it.
 func misfits(s *stack.Stack, t *stack.Template, r *template.Release) []error {
-	errs := r.CheckScale(t.Scale)
+	errs := append(r.CheckScale(t.Scale), unsavable(s, t, r)...)
 	var names []string
 	for _, g := range s.GroupsOf(t.Name) {
 		names = append(names, g.Name)

@@ -15,6 +15,7 @@ import (
 // How long hooks and probes may take unless the template says.
 const (
 	defaultHookTimeout   = 5 * time.Minute
+	defaultBackupTimeout = 12 * time.Hour
 	defaultProbeInterval = 2 * time.Second
 	defaultProbeTimeout  = 5 * time.Second
 	defaultProbeRetries  = 3
@@ -34,7 +35,7 @@ func (c *converter) serviceExtension(path []string, in types.Extensions, s *Serv
 	s.Probe = c.probe(&x)
 	if d := x.m["drain"]; d != nil {
 		sub := mapping(x.report, x.at("drain"), d)
-		s.Drain = &Drain{Start: c.action(&sub, "start"), Stop: c.action(&sub, "stop")}
+		s.Drain = &Drain{Start: c.action(&sub, "start", defaultHookTimeout), Stop: c.action(&sub, "stop", defaultHookTimeout)}
 		sub.done()
 		if s.Drain.Start == nil {
 			x.fail("drain", "want start, a command that makes the health path fail while requests are still served")
@@ -43,7 +44,7 @@ func (c *converter) serviceExtension(path []string, in types.Extensions, s *Serv
 	x.value("drain")
 	if b := x.m["backup"]; b != nil {
 		sub := mapping(x.report, x.at("backup"), b)
-		s.Backup = &Backup{Run: c.action(&sub, "run"), Restore: c.action(&sub, "restore")}
+		s.Backup = &Backup{Run: c.action(&sub, "run", defaultBackupTimeout), Restore: c.action(&sub, "restore", defaultBackupTimeout)}
 		sub.done()
 		if s.Backup.Run == nil {
 			x.fail("backup", "want run, a command that writes the backup to its output")
@@ -258,13 +259,13 @@ func (c *converter) arguments(x *extension) []Argument {
 
 // action reads a command of drain or backup: a text for the shell, a list, or a mapping as in a
 // hook.
-func (c *converter) action(x *extension, key string) *Hook {
+func (c *converter) action(x *extension, key string, timeout time.Duration) *Hook {
 	switch v := x.value(key).(type) {
 	case nil:
 		return nil
 	case map[string]any:
 		sub := mapping(x.report, x.at(key), v)
-		h := &Hook{Name: key, Where: Where(sub.word("where", string(InContainer), string(OnHost))), Timeout: sub.duration("timeout", defaultHookTimeout),
+		h := &Hook{Name: key, Where: Where(sub.word("where", string(InContainer), string(OnHost))), Timeout: sub.duration("timeout", timeout),
 			User: sub.str("user"), WorkingDir: sub.str("working_dir"), Reload: sub.reload(), PerReplica: true}
 		if h.Where == "" {
 			h.Where = InContainer
@@ -274,9 +275,9 @@ func (c *converter) action(x *extension, key string) *Hook {
 		sub.done()
 		return h
 	case string:
-		return &Hook{Name: key, Where: InContainer, Timeout: Duration(defaultHookTimeout), Script: c.script(x, v), PerReplica: true}
+		return &Hook{Name: key, Where: InContainer, Timeout: Duration(timeout), Script: c.script(x, v), PerReplica: true}
 	default:
-		return &Hook{Name: key, Where: InContainer, Timeout: Duration(defaultHookTimeout), Command: c.vault.texts(x.words(key)), PerReplica: true}
+		return &Hook{Name: key, Where: InContainer, Timeout: Duration(timeout), Command: c.vault.texts(x.words(key)), PerReplica: true}
 	}
 }
 
