@@ -89,7 +89,7 @@ func TestKill(t *testing.T) {
 			t.Fatalf("it ended with %d before it was killed at %q", out.Code, m.says)
 		}
 	}
-	for _, m := range sample(rollout, 3) {
+	for _, m := range sample(rollout, 2) {
 		at++
 		version := fmt.Sprint("version=v", at)
 		killed(m, "apply", "-y", "--no-build", "--var", version)
