@@ -46,7 +46,7 @@ func Of(stack resource.StackID, folder, docker, private string, spec *resource.S
 	}
 	f.Content = map[string]string{path.Join(f.Folder, "stats"): script, path.Join(f.Folder, "stats.awk"): program}
 	run := path.Join(f.Folder, "stats")
-	const sandbox = "Nice=10\nNoNewPrivileges=yes\nPrivateTmp=yes\nProtectHome=yes\nMemoryMax=64M\n"
+	const sandbox = "Nice=10\nLogLevelMax=warning\nNoNewPrivileges=yes\nPrivateTmp=yes\nProtectHome=yes\nMemoryMax=64M\n"
 	if spec.History > 0 {
 		f.Units = append(f.Units, f.Name+".timer")
 		f.Content[unit(f.Name+".service")] = fmt.Sprintf("[Unit]\nDescription=cloudship: add a line to the history of what this server uses\n\n[Service]\nType=oneshot\nEnvironment=STATS_DOCKER=%s\nExecStart=%s sample %s %d %d %s\nTimeoutStartSec=30\n%s",
