@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"github.com/cloudship/cloudship/deploy/shipper"
 	"github.com/cloudship/cloudship/plan"
 	"github.com/cloudship/cloudship/resource"
+	"github.com/cloudship/cloudship/stack"
 	"github.com/cloudship/cloudship/template"
 )
 
@@ -52,10 +54,7 @@ func (s *Session) held(have plan.Have, asked bool) []plan.Data {
 	}
 	var list []plan.Data
 	for mark, h := range holders {
-		for _, d := range h.data(mark, s.Memory().Releases) {
-			d.Backup = s.newestBackup(d)
-			list = append(list, d)
-		}
+		list = append(list, h.data(mark, s.Memory().Releases)...)
 	}
 	slices.SortFunc(list, func(a, b plan.Data) int {
 		if c := a.Server.Address.Compare(b.Server.Address); c != 0 {
@@ -107,8 +106,44 @@ func documentOf(rec resource.Record, releases map[string]resource.ReleaseEntry) 
 	return nil
 }
 
-// newestBackup is when the newest backup of data was made; zero where none is known.
-func (s *Session) newestBackup(plan.Data) time.Time { return time.Time{} }
+// dated gives data the moment of its newest backup, as the targets tell it. Data that may be lost, or
+// was, is worth asking for.
+func (s *Session) dated(ctx context.Context, data []plan.Data, have plan.Have) []plan.Data {
+	newest := map[string]time.Time{}
+	for _, b := range s.backupStatus(ctx, func(*stack.Backup) bool { return true }) {
+		if b.Newest != nil && b.Newest.At.After(newest[b.Block]) {
+			newest[b.Block] = b.Newest.At
+		}
+	}
+	data = slices.Clone(data)
+	for i, d := range data {
+		a := resource.ReleaseOn(d.Server.Address.Name, d.Server.Address.Index)
+		rec, there := have.Records[a]
+		if !there || rec.Mark.Generation != d.Server.Generation {
+			rec = have.Gone[a]
+		}
+		document := documentOf(rec, s.Memory().Releases)
+		for _, b := range s.stack.Backups {
+			if at := newest[b.Name]; backsUp(b, d, document) && at.After(d.Backup) {
+				data[i].Backup = at
+			}
+		}
+	}
+	return data
+}
+
+// backsUp reports whether a block's backups hold data.
+func backsUp(b *stack.Backup, d plan.Data, document *template.Release) bool {
+	if b.Group != d.Server.Address.Name {
+		return false
+	}
+	if b.Volume != "" || document == nil {
+		return b.Volume == d.Name
+	}
+	return b.Service == d.Name || slices.ContainsFunc(document.MountsOf(b.Service), func(m template.Mount) bool {
+		return m.Type == template.MountVolume && m.Source == d.Name
+	})
+}
 
 // unused notes the volumes that a new release does not use any more, and that stay.
 func unused(wants []plan.Want, have plan.Have, memory map[string]resource.ReleaseEntry) []string {

@@ -80,6 +80,9 @@ func (s *Session) Plan(ctx context.Context, r Request) (*plan.Plan, error) {
 	}
 	tell(wants, have, decision.Intent)
 	held := s.held(have, !r.NoHosts)
+	if len(held) > 0 && (r.Destroy || len(r.Replace)+len(r.DestroyData)+len(have.Gone) > 0) {
+		held = s.dated(ctx, held, have)
+	}
 	if !r.Destroy {
 		decision.Notes = append(decision.Notes, unused(wants, have, releasesOf(memory, candidates))...)
 	}
