@@ -39,7 +39,7 @@ func testTechnologies(t *testing.T) {
 	if sent, failed, failures := l.Count(); failed > 0 || sent == 0 {
 		t.Errorf("%d of %d requests failed: %v", failed, sent, failures)
 	}
-	v.ship(0, "destroy")
+	v.ship(0, "destroy", "--destroy-data", "blue.uploads", "--destroy-data", "green.uploads")
 }
 
 // testOnePlan is the example's stack in place of scripts: one plan from the bare cloud to the release,
@@ -62,7 +62,7 @@ func testOnePlan(t *testing.T) {
 			v.Errorf("there are %d servers, want 1", n)
 		}
 	})
-	v.ship(0, "destroy")
+	v.ship(0, "destroy", "--destroy-data", "data")
 }
 
 // remove deletes a server in the cloud, past the program, and waits until no list has it.
