@@ -215,7 +215,8 @@ func (d *routes) checkServer(ctx context.Context, s *switching, server resource.
 	if s.check.Protocol == "tcp" {
 		return nil
 	}
-	return askHTTP(ctx, conn, or(s.check.Protocol, "http"), &template.HTTPProbe{Port: s.check.Port, Path: or(s.check.Path, "/")})
+	address := net.JoinHostPort(or(server.Facts.PrivateIP, server.Facts.PublicIP), strconv.Itoa(s.check.Port))
+	return askHTTP(ctx, conn, or(s.check.Protocol, "http"), address, &template.HTTPProbe{Port: s.check.Port, Path: or(s.check.Path, "/")})
 }
 
 func (d *routes) dialServer(ctx context.Context, s *switching, server resource.Found) (net.Conn, error) {

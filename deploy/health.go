@@ -245,17 +245,18 @@ func (r *rollout) probe(ctx context.Context, p *template.Probe, c container.Insp
 	if p.HTTP == nil {
 		return nil
 	}
-	return askHTTP(ctx, conn, "http", p.HTTP)
+	return askHTTP(ctx, conn, "http", address, p.HTTP)
 }
 
-// askHTTP makes one request over a connection to a container.
-func askHTTP(ctx context.Context, conn net.Conn, scheme string, p *template.HTTPProbe) error {
+// askHTTP makes one request over a connection to an address. The connection itself may not know it:
+// it can be one through SSH.
+func askHTTP(ctx context.Context, conn net.Conn, scheme, address string, p *template.HTTPProbe) error {
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
 	if scheme == "https" {
 		conn = tls.Client(conn, &tls.Config{ServerName: p.Host})
 	}
-	url := fmt.Sprintf("%s://%s%s", scheme, or(p.Host, conn.RemoteAddr().String()), or(p.Path, "/"))
+	url := fmt.Sprintf("%s://%s%s", scheme, or(p.Host, address), or(p.Path, "/"))
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return fmt.Errorf("probe %s: %w", url, err)

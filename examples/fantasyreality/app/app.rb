@@ -8,6 +8,7 @@ class FantasyReality < Sinatra::Base
   set :host_authorization, permitted_hosts: []
 
   VERSION = File.read(File.join(__dir__, "VERSION")).strip
+  raise "a mistake in #{VERSION}, as asked" if VERSION.start_with?("broken") # to try a refusal with
   DATABASE = Database.new(ENV.fetch("DATABASE"))
 
   before { headers "X-Version" => VERSION }
@@ -28,7 +29,7 @@ class FantasyReality < Sinatra::Base
   end
 
   get "/healthz" do
-    halt 500, "broken as asked\n" if VERSION.start_with?("broken") # to try a refusal with
+    halt 500, "sick as asked\n" if VERSION.start_with?("sick") # another way to be refused
     DATABASE.count
     "ok\n"
   end
