@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"net/http"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -41,6 +42,12 @@ func TestFantasyReality(t *testing.T) {
 			t.Errorf("the server has %v, want %s", parts, want)
 		}
 	})
+	t.Run("F12TheProxyIsStartedAfterWhatItNeeds", func(t *testing.T) {
+		at := strings.Fields(v.on("web", "docker", "inspect", "--format", "{{.State.StartedAt}}", "fantasyreality-app-1", "fantasyreality-proxy-1"))
+		if len(at) != 2 || at[0] >= at[1] {
+			t.Errorf("the application and the proxy were started at %v", at)
+		}
+	})
 	t.Run("F24ItsEngineIsDebians", func(t *testing.T) {
 		if have := v.on("web", "docker", "version", "--format", "{{.Server.Version}} {{.Server.APIVersion}}"); !strings.HasPrefix(have, "20.10.") || !strings.HasSuffix(strings.TrimSpace(have), " 1.41") {
 			t.Errorf("the engine is %s, want Debian 12's 20.10 with API 1.41", have)
@@ -62,6 +69,30 @@ func TestFantasyReality(t *testing.T) {
 	if failed > 0 || sent == 0 {
 		t.Errorf("%d of %d requests failed:\n  %s", failed, sent, strings.Join(failures, "\n  "))
 	}
+
+	t.Run("F12AfterARebootAllIsBack", func(t *testing.T) {
+		booted := func() string { return v.Run(v.ctx, "ssh", "web", "--", "stat", "--format", "%Y", "/proc/1").Stdout }
+		before := booted()
+		_ = v.Run(v.ctx, "ssh", "web", "--", "systemctl", "reboot") // it ends with the connection
+		v.eventually("the server is up again", func() bool { now := booted(); return now != "" && now != before })
+		v.eventually("the site answers, and nobody did anything", func() bool { return v.asked() == http.StatusOK })
+		v.settled("--var", "image="+v.image("python", "testdata/apps/python"))
+	})
+}
+
+// asked asks the site once and gives the status, 0 for no answer.
+func (v *voyage) asked() int {
+	request, err := http.NewRequestWithContext(v.ctx, http.MethodGet, v.url(), nil)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	request.Host = site
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0
+	}
+	_ = answer.Body.Close()
+	return answer.StatusCode
 }
 
 // image builds an image on this machine's engine and gives its name.

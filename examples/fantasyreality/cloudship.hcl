@@ -24,6 +24,12 @@ group "web" {
   template = "site"
 }
 
+# What containers print stays readable when an update has removed them: "cloudship logs --since 24h".
+log {
+  keep    = "100MB" # on the server
+  max_age = "30d"
+}
+
 # The picks, copied while they are written to, sealed with the stack's key. "cloudship backup create" makes one; let cron on
 # your own machine run it. On a new server, "cloudship apply --restore latest" puts the newest one in place.
 backup "picks" {
