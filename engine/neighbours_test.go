@@ -101,3 +101,15 @@ func TestAccessToAMachineHoldsItsKeyAlone(t *testing.T) {
 		t.Errorf("jump %+v", access.Jump)
 	}
 }
+
+func TestMachineIsOneServerOfAStack(t *testing.T) {
+	want := func(i int, address string) plan.Want {
+		return plan.Want{Address: resource.Server("web", i), Spec: &resource.ServerSpec{Access: &resource.Access{Address: address}}}
+	}
+	if err := oncePerMachine([]plan.Want{want(0, "a"), want(1, "b"), {Address: resource.Server("web", 2), Spec: &resource.ServerSpec{}}}); err != nil {
+		t.Error(err)
+	}
+	if err := oncePerMachine([]plan.Want{want(0, "a"), want(1, "a")}); err == nil || resource.HintOf(err) == "" {
+		t.Errorf("one machine twice: %v", err)
+	}
+}

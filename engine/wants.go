@@ -85,7 +85,7 @@ func (s *Session) wants(ctx context.Context, intent resource.Intent, memory reso
 			wants[i].Spec, wants[i].Price, wants[i].Note = r.Spec, r.Price, r.Note
 		}
 	}
-	return wants, nil
+	return wants, oncePerMachine(wants)
 }
 
 // freeze copies the choices of earlier plans into a wanted spec, where the wish is still the same.
