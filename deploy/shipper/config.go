@@ -22,6 +22,21 @@ source s_journal {
 };
 `
 
+// own prints what the shipper says itself, without the sink's URL: it may have a password in it, and
+// what is printed here is kept on the server.
+const own = `source s_own {
+  internal();
+};
+rewrite r_own {
+  subst("%s", "***", value("MESSAGE"), type("string") flags("substring", "global"));
+};
+destination d_own {
+  file("/dev/stdout" template('${LEVEL} ${MESSAGE}
+'));
+};
+log { source(s_own); rewrite(r_own); destination(d_own); };
+`
+
 // filter lets the stack's lines through. What the shipper says itself stays here: that it cannot
 // send is nothing to be sent.
 const filter = `filter f_stack {
@@ -121,6 +136,9 @@ func (s Sink) config(j Journal, url string) (string, error) {
 	default:
 		return "", errKind
 	}
-	return fmt.Sprintf(header, digits) + fmt.Sprintf(filter, quoted(j.Stack), quoted(Name)) + sink +
+	if url == "" {
+		url = s.Path
+	}
+	return fmt.Sprintf(header, digits) + fmt.Sprintf(own, url) + fmt.Sprintf(filter, quoted(j.Stack), quoted(Name)) + sink +
 		"log { source(s_journal); filter(f_stack); rewrite(r_names);" + through + " destination(d_sink); flags(flow-control); };\n", nil
 }

@@ -97,7 +97,7 @@ func (s Sink) service(r *template.Release, image template.Image, config string) 
 		Image:      image,
 		Entrypoint: []template.Text{"/usr/sbin/syslog-ng"},
 		Command: []template.Text{
-			"--foreground", "--no-caps", "--stderr", "--cfgfile=" + configPath, "--persist-file=" + placePath + "/cloudship.persist", "--control=/run/syslog-ng.ctl", "--pidfile=/run/syslog-ng.pid",
+			"--foreground", "--no-caps", "--cfgfile=" + configPath, "--persist-file=" + placePath + "/cloudship.persist", "--control=/run/syslog-ng.ctl", "--pidfile=/run/syslog-ng.pid",
 		},
 		Files:     []template.File{{Path: configPath, Content: template.Text(config), Secret: s.Secret, Mode: 0o600}},
 		Mounts:    mounts,
