@@ -12,7 +12,7 @@ import (
 // rows are those that must be shown: of ProLeads' story (P) and of Fantasy Reality's (F).
 var rows = map[string][]int{
 	"P": {1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15, 16, 17, 18, 20, 21, 22, 23, 24, 25, 26, 27, 29, 30, 33, 35},
-	"F": {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 13, 15, 16, 17, 18, 20, 21, 22, 23, 24},
+	"F": {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24},
 }
 
 // like are rows that want what another one wants: its tests show both.
