@@ -48,8 +48,9 @@ type process struct {
 	dir      string   // of its socket
 }
 
-// startTimeout is how long a plugin may take until it answers.
-const startTimeout = 30 * time.Second
+// startTimeout is how long a plugin may take until it answers. It is long because what starts on a
+// machine at its limit is slow and not broken; whoever waits may leave at any time.
+const startTimeout = 2 * time.Minute
 
 // launch starts the source's process and connects to it.
 func launch(ctx context.Context, s Source) (*process, error) {
