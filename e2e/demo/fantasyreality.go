@@ -20,7 +20,7 @@ import (
 const updates = 20
 
 // backups is how many are made under writes.
-const backups = 3
+const backups = 5
 
 // site is the name that the example's proxy answers to.
 const site = "fantasyreality.example.com"
@@ -145,7 +145,7 @@ func (s *season) refused(ctx context.Context) error {
 
 // saved makes backups while picks are written, and proves the newest.
 func (s *season) saved(ctx context.Context) error {
-	title("backups under writes, one every few seconds")
+	title("backups while picks are written, one after the other")
 	for range backups {
 		if err := s.ship(ctx, "backup", "create"); err != nil {
 			return err
