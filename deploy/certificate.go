@@ -165,7 +165,15 @@ func (w *certifying) back(ctx context.Context, why error) error {
 	if w.note.Previous == "" || w.note.Previous == w.note.Folder {
 		return why
 	}
-	if err := lead(context.WithoutCancel(ctx), w.machine, w.spec.Path, w.mark.Address.Name, w.note.Previous, string(w.mark.Stack)); err != nil {
+	ctx = context.WithoutCancel(ctx)
+	lies, err := inspect(ctx, w.machine, w.spec.Path, w.mark.Address.Name, w.note.Previous)
+	if err != nil {
+		return errors.Join(why, err)
+	}
+	if lies.err != nil || lies.keySum == "" {
+		return why // it is not there any more
+	}
+	if err := lead(ctx, w.machine, w.spec.Path, w.mark.Address.Name, w.note.Previous, string(w.mark.Stack)); err != nil {
 		return errors.Join(why, err)
 	}
 	w.say("the certificate before is in its place again")

@@ -368,6 +368,21 @@ func TestAProxyThatRefusesKeepsTheCertificateBefore(t *testing.T) {
 	if s.ordered() != 2 || s.serial() == first || s.look(time.Now()).Broken != "" {
 		t.Errorf("%d were ordered; %+v", s.ordered(), s.look(time.Now()))
 	}
+
+	// Where the one before is gone, the new one stays in place: a proxy that starts finds a pair.
+	for _, folder := range glob(t, filepath.Join(s.spec.Path, ".site.*")) {
+		if err := os.RemoveAll(folder); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if found := s.look(time.Now()); found.Broken != "its chain is gone or damaged" {
+		t.Errorf("a plan sees %q", found.Broken)
+	}
+	s.refuses = true
+	if err := s.bring(wider); err == nil {
+		t.Error("the proxy refuses, and nobody says so")
+	}
+	s.serial()
 }
 
 // TestTheCAIsNotAskedWhereTheProxyShowsNothing keeps failed looks from counting against the account.
