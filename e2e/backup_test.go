@@ -218,7 +218,7 @@ func (v *voyage) backups() []string {
 		}
 	}
 	if len(names) == 0 {
-		v.t.Fatal(fmt.Sprint("no backups are listed"))
+		v.t.Fatal("no backups are listed")
 	}
 	return names
 }

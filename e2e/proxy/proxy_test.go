@@ -125,15 +125,15 @@ func (s *stand) configure(place int) {
 
 // reload runs the template's hook in the proxy, as cloudship does.
 func (s *stand) reload() error {
-	for _, hook := range s.release.Services["proxy"].HooksOn(template.OnStart, "app") {
-		cmd := exec.CommandContext(s.Context(), "docker", "exec", "--interactive", s.container, "/bin/sh", "-s", "--")
-		cmd.Stdin = strings.NewReader(string(hook.Script))
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("%w: %s", err, out)
-		}
-		return nil
+	hooks := s.release.Services["proxy"].HooksOn(template.OnStart, "app")
+	if len(hooks) != 1 {
+		s.Fatalf("the proxy has %d hooks on start:app, want one", len(hooks))
 	}
-	s.Fatal("the proxy has no hook on start:app")
+	cmd := exec.CommandContext(s.Context(), "docker", "exec", "--interactive", s.container, "/bin/sh", "-s", "--")
+	cmd.Stdin = strings.NewReader(string(hooks[0].Script))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
 	return nil
 }
 

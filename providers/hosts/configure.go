@@ -101,7 +101,7 @@ func (s settings) machine(name string, from []string) (machine, error) {
 	key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(h.HostKey))
 	if err != nil {
 		return m, invalid("hosts", fmt.Sprintf("%s: its host_key is no public key in one line", name),
-			fmt.Sprintf(`want host_key = "ssh-ed25519 AAAA...": 'cat /etc/ssh/ssh_host_ed25519_key.pub' there prints it, and 'cloudship ssh SERVER --host-key' that of another stack's server`))
+			`want host_key = "ssh-ed25519 AAAA...": 'cat /etc/ssh/ssh_host_ed25519_key.pub' there prints it, and 'cloudship ssh SERVER --host-key' that of another stack's server`)
 	}
 	m.access.HostKey = strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key)))
 	if h.Jump != "" {
