@@ -114,5 +114,5 @@ func (v *voyage) processes() []string {
 // stack is the stack's id, as the server's folder has it.
 func (v *voyage) stack() string {
 	v.t.Helper()
-	return strings.TrimSpace(v.on("shop", "ls", "/var/lib/cloudship"))
+	return strings.TrimSpace(v.on("shop", "sh", "-c", "basename /var/lib/cloudship/*/"))
 }
