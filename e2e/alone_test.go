@@ -54,6 +54,7 @@ const once = `
 // TestAlone renews a group in place, under load, and wants what runs once per release to run once.
 // What that leaves lies in the volume of a container that only holds data.
 func TestAlone(t *testing.T) {
+	t.Parallel()
 	v := begin(t, "alone")
 	if err := os.WriteFile(filepath.Join(v.Dir, "cloudship.hcl"), []byte(alone), 0o644); err != nil {
 		t.Fatal(err)

@@ -45,6 +45,7 @@ const onServer = "/var/lib/docker/volumes/saved_data/_data/production.sqlite3"
 // TestBackups makes backups of a database that is written to, proves them, and brings one back: onto
 // the server that there is, with the program killed on the way, and onto a new one.
 func TestBackups(t *testing.T) {
+	t.Parallel()
 	v := begin(t, "saved")
 	if err := os.WriteFile(filepath.Join(v.Dir, "cloudship.hcl"), []byte(strings.ReplaceAll(saving, `"alone"`, `"saved"`)), 0o644); err != nil {
 		t.Fatal(err)

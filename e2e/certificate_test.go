@@ -91,6 +91,7 @@ END
 // TestF23CertificatesOnARealServer has a real server's proxy get a certificate from a real CA, and
 // renews it under clients that keep their connections and never send a request twice.
 func TestF23CertificatesOnARealServer(t *testing.T) {
+	t.Parallel()
 	v := from(t, "../examples/fantasyreality")
 	reload, err := os.ReadFile(filepath.Join(v.Dir, "reload.sh"))
 	if err != nil {

@@ -19,6 +19,7 @@ const site = "fantasyreality.example.com"
 // TestFantasyReality has one real server of 512 MB, and updates it in place under clients that keep
 // their connections and never send a request twice.
 func TestFantasyReality(t *testing.T) {
+	t.Parallel()
 	v := from(t, "../examples/fantasyreality")
 	v.edit("cloudship.hcl",
 		`image    = "debian-12"`, `image    = "docker-20-04"`,

@@ -101,6 +101,7 @@ func (v *voyage) pressing(address, host string) (unfailed func()) {
 // TestF22TwoStacksOnOneServer has a stack make a server with a proxy, and a second one name it as a
 // machine that exists: they share ports 80, and nothing else.
 func TestF22TwoStacksOnOneServer(t *testing.T) {
+	t.Parallel()
 	public, private := userKey(t)
 	edge := example(t, "shared-proxy", "CLOUDSHIP_VAR_public_key="+public)
 	edge.edit("cloudship.hcl", `image    = "debian-12"`, `image    = "docker-20-04"`)

@@ -69,6 +69,7 @@ var servers = []string{"blue[0]", "blue[1]", "green[0]", "green[1]"}
 // together with its plugin, and applies again. Nothing is done by hand in between, and no request is
 // lost; what runs once per release has run on one server only.
 func TestKill(t *testing.T) {
+	t.Parallel()
 	v := begin(t, "killed", "servers  = 1", "servers  = 2")
 	v.edit("compose.yaml", "\n      hooks:\n", noted)
 	v.ship(0, "apply", "-y", "--new-key", "--var", "version=v0")

@@ -229,6 +229,7 @@ func readLogs(from io.Reader, c *count) {
 // is missing at the sink, though it is out of order for a while; none is missing or doubled for who
 // follows, though the connection breaks; and those of containers that are gone can be read.
 func TestF21LogsAreKeptAndShipped(t *testing.T) {
+	t.Parallel()
 	v := begin(t, "printer")
 	for name, text := range map[string]string{"cloudship.hcl": printer + printerLog, "compose.yaml": printerCompose, "image/Dockerfile": printerImage} {
 		path := filepath.Join(v.Dir, name)

@@ -15,6 +15,7 @@ import (
 
 // TestQuickstart is the way of a newcomer through a stack's whole life. Its steps rest on each other.
 func TestQuickstart(t *testing.T) {
+	t.Parallel()
 	v := begin(t, "quickstart")
 	v.ship(0, "apply", "-y", "--new-key", "--var", "version=v1")
 	url := v.url()

@@ -14,6 +14,7 @@ import (
 // TestF20Stats has a real server measure itself: nothing stays running for it, its history and its
 // answers to Prometheus show a container that burns CPU, and it all goes when the block goes.
 func TestF20Stats(t *testing.T) {
+	t.Parallel()
 	v := begin(t, "stats")
 	file := strings.Replace(alone, `stack "alone" {}`, `stack "stats" {}`, 1)
 	block := "\nstats {\n  history    = \"1h\"\n  every      = \"1s\"\n  prometheus = 9100\n}\n"

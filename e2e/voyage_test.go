@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -295,11 +296,13 @@ func (v *voyage) deleteDroplet(group string) {
 			Droplets []struct {
 				ID   int
 				Name string
+				Tags []string
 			}
 		}
 		call(http.MethodGet, "/v2/droplets?per_page=200", &list)
 		for _, d := range list.Droplets {
-			if strings.HasPrefix(d.Name, group+"-0.") {
+			ours := slices.ContainsFunc(d.Tags, func(tag string) bool { return strings.HasPrefix(tag, "cloudship:"+v.stackName()+"-") })
+			if ours && strings.HasPrefix(d.Name, group+"-0.") {
 				return d.ID
 			}
 		}
@@ -312,6 +315,18 @@ func (v *voyage) deleteDroplet(group string) {
 		return
 	}
 	v.t.Fatalf("no droplet of %s is listed", group)
+}
+
+// stackName is the name that the file gives the stack.
+func (v *voyage) stackName() string {
+	v.t.Helper()
+	b, err := os.ReadFile(filepath.Join(v.Dir, "cloudship.hcl"))
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(b), "\nstack \"")
+	name, _, _ := strings.Cut(rest, "\"")
+	return name
 }
 
 // end destroys the stack, looks for the secret, and removes the folder.
