@@ -15,9 +15,6 @@ var rows = map[string][]int{
 	"F": {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24},
 }
 
-// like are rows that want what another one wants: its tests show both.
-var like = map[string]string{"P15": "F9"}
-
 // named finds the tests that a row of the list names: `TestX`, `TestX/P1Step` or a script, and the
 // file after them.
 var named = regexp.MustCompile("`([A-Za-z0-9_]+(?:/[A-Za-z0-9_-]+)?)` in `([^`]+)`")
@@ -50,11 +47,7 @@ func TestStoriesNameTheirTests(t *testing.T) {
 // shows wants that a row names tests that are there, and one at least that is called after it.
 func shows(t *testing.T, row, line string) {
 	t.Helper()
-	name := row
-	if other, ok := like[row]; ok {
-		name = other
-	}
-	ofRow := regexp.MustCompile(fmt.Sprintf(`(^|/)(Test)?[%s%s]%s([^0-9]|$)`, name[:1], strings.ToLower(name[:1]), name[1:]))
+	ofRow := regexp.MustCompile(fmt.Sprintf(`(^|/)(Test)?[%s%s]%s([^0-9]|$)`, row[:1], strings.ToLower(row[:1]), row[1:]))
 	shown := false
 	for _, test := range named.FindAllStringSubmatch(line, -1) {
 		shown = shown || ofRow.MatchString(test[1])

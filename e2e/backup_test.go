@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bufio"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -154,9 +155,25 @@ func TestBackups(t *testing.T) {
 			t.Errorf("restored is %q", have)
 		}
 	})
+	step("F19ABackupIsInAnotherSystem", func(t *testing.T) {
+		endpoint := v.bucket()
+		note := "backup \"note\" {\n  service = \"proxy\"\n"
+		v.edit("cloudship.hcl", note, note+"  "+v.box("shop", "/srv/backups")+"\n"+
+			fmt.Sprintf("  bucket \"far\" { bucket = \"backups\", prefix = \"team\", region = \"us-east-1\", endpoint = %q }\n", endpoint))
+		at := filepath.Join(filepath.Dir(onServer), "note")
+		v.says(v.ship(0, "backup", "create", "note"), "in box", "in far", "in here")
+		for _, target := range []string{"box", "far"} {
+			v.says(v.ship(0, "backup", "verify", "note/latest", "--from", target), "in "+target)
+			v.on("shop", "sh", "-c", "echo lost >"+at)
+			v.ship(0, "backup", "restore", "-y", "note/latest", "--from", target)
+			if have := v.on("shop", "cat", at); have != "old\n" {
+				t.Errorf("restored from %s is %q", target, have)
+			}
+		}
+	})
 	step("F14ANewServerHasItsDataAfterOneCommand", func(t *testing.T) {
 		began := time.Now()
-		v.deleteDroplet("shop")
+		v.deleteDroplet("shop") // and the box with it: what is in the bucket and here is left
 		v.says(v.ship(0, "apply", "-y", "--restore", "database="+strings.TrimPrefix(newest, "database/"), "--var", "version=v1"), "which is new", "restored")
 		t.Logf("a new server with its data: %s", time.Since(began).Round(time.Second))
 		if now := v.rows(); now != restored {

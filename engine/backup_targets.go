@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"filippo.io/age"
@@ -71,10 +72,9 @@ func (s *Session) vault(ctx context.Context, t stack.BackupTarget, at time.Time)
 		}
 		options.Identities, options.Recipients = []age.Identity{identity}, []age.Recipient{identity.Recipient()}
 	}
-	first := true
+	var named atomic.Bool
 	options.Now = func() time.Time {
-		if first && !at.IsZero() {
-			first = false
+		if !at.IsZero() && named.CompareAndSwap(false, true) {
 			return at
 		}
 		return time.Now()
