@@ -133,7 +133,8 @@ func (s *Store) writeObject(ctx context.Context, r *Record, fill Fill) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	out, in := io.Pipe()
-	defer context.AfterFunc(ctx, func() { _ = out.CloseWithError(context.Cause(ctx)) })()
+	// Closed by its writing end, so that the target reads the cause instead of an end of its own making.
+	defer context.AfterFunc(ctx, func() { _ = in.CloseWithError(context.Cause(ctx)) })()
 	plain, stored := newSumming(), newSumming()
 	filled := make(chan error, 1)
 	go func() {
