@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -245,7 +246,8 @@ func TestF21LogsAreKeptAndShipped(t *testing.T) {
 		t.Fatalf("build the shipper's image: %v\n%s", err, out)
 	}
 	sink := &logSink{}
-	v.Env = append(v.Env, "CLOUDSHIP_VAR_sink="+sink.listen(t))
+	sinkURL := sink.listen(t)
+	v.Env = append(v.Env, "CLOUDSHIP_VAR_sink="+sinkURL)
 	apply := func(version string) {
 		t.Helper()
 		v.ship(0, "apply", "-y", "--new-key", "--var", "version="+version)
@@ -313,6 +315,12 @@ func TestF21LogsAreKeptAndShipped(t *testing.T) {
 	if n, err := strconv.Atoi(used); err != nil || n > 16+8 {
 		t.Errorf("the journal has %s MB after 27 MB more, want no more than the 16 MB that it is to keep, and a file", used)
 	}
+
+	at, err := url.Parse(sinkURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.sinks(at.Hostname(), "v4")
 
 	// Without the block all is as it was before.
 	if err := os.WriteFile(filepath.Join(v.Dir, "cloudship.hcl"), []byte(printer), 0o644); err != nil {
