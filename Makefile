@@ -7,7 +7,7 @@ export PATH := /usr/local/go/bin:$(PATH)
 E2E_TIMEOUT ?= 40m
 FUZZTIME    ?= 10s
 
-.PHONY: help build setup test test-fast test-e2e demo demo-proleads demo-fantasyreality lint bench fuzz golden proto sizes torture clean
+.PHONY: help build setup test test-fast test-e2e demo demo-proleads demo-fantasyreality lint bench fuzz golden proto sizes kills torture clean
 
 help:
 	@sed -n 's/^# //p' Makefile; grep -E '^[a-z0-9-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -27,6 +27,9 @@ test-fast: ## what needs no servers; kills at some calls only
 
 test-e2e: setup ## the lab's real servers
 	go test -tags e2e -count=1 -timeout $(E2E_TIMEOUT) ./e2e/...
+
+kills: ## kills at every call, on paper; half an hour
+	CLOUDSHIP_KILLS=all go test -count=1 -timeout 2h ./e2e/kill
 
 torture: setup ## kills at every moment on real servers, and many lives with lost answers; an hour
 	CLOUDSHIP_TORTURE=all go test -tags e2e -count=1 -timeout 12h -run Kill ./e2e/...

@@ -4,7 +4,7 @@
 // is left, and the live group is never without a member.
 //
 // With CLOUDSHIP_TORTURE=all each call is hit at each point with each victim. With CLOUDSHIP_KILLS=all,
-// as in make test, so is each call that changes something, and those that only ask are hit at each point
+// as in make kills, so is each call that changes something, and those that only ask are hit at each point
 // by a victim in turn. Otherwise the victims take turns at all calls, and some that only ask are left out.
 package kill
 
