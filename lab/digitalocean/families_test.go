@@ -108,7 +108,7 @@ func TestDomains(t *testing.T) {
 
 func TestReservedIPs(t *testing.T) {
 	settings := cloud.Instant()
-	settings.Timing.ServerAction = cloud.Duration(50 * time.Millisecond)
+	settings.Timing.ServerAction = cloud.Duration(500 * time.Millisecond)
 	f := newFixture(t, settings)
 	ctx := t.Context()
 	d := f.droplets(t, nil, "a", "b")

@@ -3,12 +3,12 @@ package storetest
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cloudship/cloudship/state"
@@ -83,19 +83,9 @@ func takeTurns(ctx context.Context, url string) error {
 	if err != nil {
 		return err
 	}
+	var again atomic.Int32
 	for range turns {
-		s, err := state.Begin(ctx, store, state.Options{Command: "apply", Wait: patience})
-		if err != nil {
-			return err
-		}
-		n, err := countOf(s)
-		if err == nil {
-			err = s.Commit(ctx, count(n))
-		}
-		if err == nil {
-			err = s.CommitClosing(ctx, count(n+1))
-		}
-		if err = errors.Join(err, s.Close(ctx)); err != nil {
+		if err := untilKept(func() error { return addOne(ctx, store, "apply") }, &again); err != nil {
 			return err
 		}
 	}
