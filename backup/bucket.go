@@ -196,12 +196,13 @@ func serverTime(metadata middleware.Metadata) time.Time {
 	return time.Now()
 }
 
-// since is an age in whole seconds; what has no time is new.
+// since is an age in whole seconds; what has no time is new, and so is what was written in the second
+// that has just begun while the store's answer is still of the one before.
 func since(now time.Time, then *time.Time) time.Duration {
 	if then == nil {
 		return 0
 	}
-	return now.Sub(*then).Truncate(time.Second)
+	return max(0, now.Sub(*then).Truncate(time.Second))
 }
 
 func (b *bucket) Delete(ctx context.Context, name string) error {

@@ -8,11 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"net/url"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -23,10 +19,8 @@ import (
 
 	"github.com/cloudship/cloudship/backup"
 	"github.com/cloudship/cloudship/backup/targettest"
+	"github.com/cloudship/cloudship/e2e/bucket"
 )
-
-// versitygw is the S3 server of the tests, built from the module proxy.
-const versitygw = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
 
 // served is a bucket on a real server.
 type served struct {
@@ -41,49 +35,17 @@ func (s *served) url(prefix string) string {
 
 func (s *served) open(t *testing.T, prefix string) backup.Target {
 	t.Helper()
-	return openBucket(t, backup.Bucket{URL: s.url(prefix), AccessKeyID: "tester", SecretAccessKey: "nothing-secret"})
+	return openBucket(t, backup.Bucket{URL: s.url(prefix), AccessKeyID: bucket.AccessKey, SecretAccessKey: bucket.SecretKey})
 }
 
 // serveBucket builds and starts the server.
 func serveBucket(t *testing.T) *served {
 	t.Helper()
-	bin := t.TempDir()
-	install := exec.CommandContext(t.Context(), "go", "install", versitygw)
-	install.Env = append(os.Environ(), "GOBIN="+bin, "GOFLAGS=-mod=mod")
-	install.Dir = bin
-	if out, err := install.CombinedOutput(); err != nil {
-		t.Fatalf("build versitygw: %v\n%s", err, out)
-	}
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := free.Addr().String()
-	free.Close()
-	s := &served{endpoint: "http://" + address, data: t.TempDir()}
-	var said bytes.Buffer
-	server := exec.Command(filepath.Join(bin, "versitygw"), "--quiet", "--access", "tester", "--secret", "nothing-secret",
-		"--port", address, "posix", "--sidecar", t.TempDir(), s.data)
-	server.Stdout, server.Stderr = &said, &said
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		server.Process.Kill()
-		server.Wait()
-	})
-	for until := time.Now().Add(time.Minute); ; <-time.After(50 * time.Millisecond) {
-		c, err := net.DialTimeout("tcp", address, time.Second)
-		if err == nil {
-			c.Close()
-			break
-		}
-		if time.Now().After(until) {
-			t.Fatalf("versitygw does not serve: %v\n%s", err, said.String())
-		}
-	}
-	t.Setenv("AWS_ACCESS_KEY_ID", "tester")
-	t.Setenv("AWS_SECRET_ACCESS_KEY", "nothing-secret")
+	gateway := bucket.New(t.Context(), t)
+	gateway.Start(t)
+	s := &served{endpoint: gateway.Endpoint(), data: gateway.Data}
+	t.Setenv("AWS_ACCESS_KEY_ID", bucket.AccessKey)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", bucket.SecretKey)
 	loaded, err := config.LoadDefaultConfig(t.Context(), config.WithRegion("us-east-1"))
 	if err != nil {
 		t.Fatal(err)

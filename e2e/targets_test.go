@@ -3,60 +3,26 @@
 package e2e
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"time"
-)
 
-// versitygw is an S3 server, built from the module proxy.
-const versitygw = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
+	"github.com/cloudship/cloudship/e2e/bucket"
+)
 
 // bucket serves a bucket of the name backups, lets the program know its credentials, and gives its
 // endpoint.
 func (v *voyage) bucket() (endpoint string) {
 	v.t.Helper()
-	bin, data := v.t.TempDir(), v.t.TempDir()
-	install := exec.CommandContext(v.ctx, "go", "install", versitygw)
-	install.Env = append(os.Environ(), "GOBIN="+bin, "GOFLAGS=-mod=mod")
-	install.Dir = bin
-	if out, err := install.CombinedOutput(); err != nil {
-		v.t.Fatalf("build versitygw: %v\n%s", err, out)
-	}
-	if err := os.Mkdir(filepath.Join(data, "backups"), 0o755); err != nil { // it takes a folder for a bucket
+	gateway := bucket.New(v.ctx, v.t)
+	if err := os.Mkdir(filepath.Join(gateway.Data, "backups"), 0o755); err != nil { // it takes a folder for a bucket
 		v.t.Fatal(err)
 	}
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		v.t.Fatal(err)
-	}
-	address := free.Addr().String()
-	_ = free.Close()
-	var said bytes.Buffer
-	server := exec.CommandContext(v.ctx, filepath.Join(bin, "versitygw"), "--quiet", "--access", "tester", "--secret", "nothing-secret",
-		"--port", address, "posix", "--sidecar", v.t.TempDir(), data)
-	server.Stdout, server.Stderr = &said, &said
-	if err := server.Start(); err != nil {
-		v.t.Fatal(err)
-	}
-	v.t.Cleanup(func() {
-		_ = server.Process.Kill()
-		_ = server.Wait()
-	})
-	v.eventually("the bucket is served", func() bool {
-		c, err := net.DialTimeout("tcp", address, time.Second)
-		if err == nil {
-			_ = c.Close()
-		}
-		return err == nil
-	})
-	v.Env = append(v.Env, "AWS_ACCESS_KEY_ID=tester", "AWS_SECRET_ACCESS_KEY=nothing-secret")
-	return "http://" + address
+	gateway.Start(v.t)
+	v.Env = append(v.Env, "AWS_ACCESS_KEY_ID="+bucket.AccessKey, "AWS_SECRET_ACCESS_KEY="+bucket.SecretKey)
+	return gateway.Endpoint()
 }
 
 // box lets a user's key into the server, and gives the block of a target that is a folder there.

@@ -103,17 +103,23 @@ func (s *Session) Plan(ctx context.Context, r Request) (*plan.Plan, error) {
 	p.Stack = s.id
 	p.Seen = fingerprints(have)
 	p.Others = others(p, have, s.schemas())
+	return p, s.vet(ctx, p, have, held)
+}
+
+// vet says why a plan that was made is not to be done: it would lose data that nobody named, or what
+// it rests on is not there.
+func (s *Session) vet(ctx context.Context, p *plan.Plan, have plan.Have, held []plan.Data) error {
 	if err := plan.Spare(p, held); err != nil {
-		return p, err
+		return err
 	}
 	s.noteNames(ctx, p, have)
 	if err := s.checkExternals(ctx, p, have); err != nil {
-		return p, err
+		return err
 	}
 	if err := s.preflight(ctx, p, have); err != nil {
-		return p, err
+		return err
 	}
-	return p, s.checkPorts(ctx, p, have)
+	return s.checkPorts(ctx, p, have)
 }
 
 // wantsCandidates reports whether the files' releases matter to a request. A verb that moves routes

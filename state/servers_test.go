@@ -25,6 +25,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"github.com/cloudship/cloudship/e2e/bucket"
 	"github.com/cloudship/cloudship/state"
 	"github.com/cloudship/cloudship/state/storetest"
 )
@@ -87,48 +88,29 @@ func dials(network, address string) func() error {
 	}
 }
 
-// versitygw is the S3 server of the tests, built from the module proxy.
-const versitygw = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
-
 // startBucket serves a bucket and returns its URL, to which a prefix may be
 // added, and the server.
 func startBucket(t *testing.T) (place func(prefix string) string, served *server) {
 	t.Helper()
-	bin := t.TempDir()
-	install := exec.CommandContext(t.Context(), "go", "install", versitygw)
-	install.Env = append(os.Environ(), "GOBIN="+bin, "GOFLAGS=-mod=mod")
-	install.Dir = bin
-	if out, err := install.CombinedOutput(); err != nil {
-		t.Fatalf("build versitygw: %v\n%s", err, out)
-	}
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := free.Addr().String()
-	free.Close()
-	data, metadata := t.TempDir(), t.TempDir()
-	served = &server{t: t, answers: dials("tcp", address), command: func() *exec.Cmd {
-		return exec.Command(filepath.Join(bin, "versitygw"), "--quiet", "--access", "tester", "--secret", "nothing-secret",
-			"--port", address, "posix", "--sidecar", metadata, data)
-	}}
+	gateway := bucket.New(t.Context(), t)
+	served = &server{t: t, answers: dials("tcp", gateway.Address), command: gateway.Command}
 	served.start()
 	t.Cleanup(func() { served.stop(os.Kill) })
 
-	t.Setenv("AWS_ACCESS_KEY_ID", "tester")
-	t.Setenv("AWS_SECRET_ACCESS_KEY", "nothing-secret")
+	t.Setenv("AWS_ACCESS_KEY_ID", bucket.AccessKey)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", bucket.SecretKey)
 	loaded, err := config.LoadDefaultConfig(t.Context(), config.WithRegion("us-east-1"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	client := s3.NewFromConfig(loaded, func(o *s3.Options) {
-		o.BaseEndpoint, o.UsePathStyle = aws.String("http://"+address), true
+		o.BaseEndpoint, o.UsePathStyle = aws.String(gateway.Endpoint()), true
 	})
 	if _, err := client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("states")}); err != nil {
 		t.Fatal(err)
 	}
 	return func(prefix string) string {
-		return "s3://states/" + prefix + "?region=us-east-1&endpoint=" + url.QueryEscape("http://"+address)
+		return "s3://states/" + prefix + "?region=us-east-1&endpoint=" + url.QueryEscape(gateway.Endpoint())
 	}, served
 }
 
