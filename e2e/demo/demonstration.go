@@ -131,8 +131,9 @@ func (d *demonstration) sees(ctx context.Context, version string) error {
 	})
 }
 
-// await asks until there is no error, for a while.
+// await asks until there is no error, for a while. An interrupt is told as what it is.
 func await(ctx context.Context, patience time.Duration, ask func() error) error {
+	whole := ctx
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
@@ -142,6 +143,9 @@ func await(ctx context.Context, patience time.Duration, ask func() error) error 
 		}
 		select {
 		case <-ctx.Done():
+			if whole.Err() != nil {
+				return context.Cause(whole)
+			}
 			return err
 		case <-time.After(100 * time.Millisecond):
 		}
